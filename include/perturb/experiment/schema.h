@@ -1,0 +1,114 @@
+// What an experiment file may say: the components there are, with their parameters. Pure
+// description, no behaviour; the factories live in the training half under the same names.
+// Validation, help, completion and documentation all read this and nothing else.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "perturb/core/digest.h"
+#include "perturb/core/value.h"
+#include "perturb/experiment/condition.h"
+
+namespace perturb {
+
+enum class Type {
+  Bool,
+  Int,
+  Float,      ///< integers are accepted and become floats, so that 1 and 1.0 are one value
+  String,     ///< one of `choices` when there are any
+  IntList,    ///< a list is ONE value; levels of it are written `each = [[...], [...]]`
+  FloatList,
+  File,       ///< a path, relative to the experiment file; identity takes the content's digest
+  Selection,  ///< a table of condition keys and the values wanted, kept as canonical JSON
+  Reference,  ///< { experiment = "x.toml", at = "end", select = {...} }, kept as canonical JSON
+};
+
+struct Parameter {
+  std::string name;  ///< within its section: "lr", not "optimizer.lr"
+  Type type = Type::Float;
+  std::optional<Value> fallback;  ///< the default; without one the user must say it
+  std::string help;
+  std::string unit;  ///< "steps", "epochs", "examples", "radians"; "" for a pure number or name
+  double least = -std::numeric_limits<double>::infinity();
+  double most = std::numeric_limits<double>::infinity();
+  bool above_least = false;  ///< the lower bound itself is excluded
+  bool below_most = false;   ///< the upper bound itself is excluded
+  std::vector<std::string> choices;
+  /// At this value the component does what it did before the parameter existed; the field
+  /// is then left out of identity, so that adding the parameter orphaned no result.
+  std::optional<Value> neutral;
+  /// May be `set` while a run goes on; the others only for a whole run.
+  bool live = false;
+  /// Whether identity depends on it at all (run length and device are not part of it).
+  bool identity = true;
+};
+
+enum class Family { Task, Model, Data, Optimizer, Schedule, Train, Seeds, Intervention, Metric, Plot };
+
+/// When an intervention acts if the file does not say.
+enum class Moment { Init, WholeRun };
+
+struct Component {
+  Family family = Family::Task;
+  std::string name;  ///< as written after `kind =`; "" in sections that have no kinds
+  std::string help;  ///< one sentence
+  std::vector<Parameter> parameters;
+  /// Goes up whenever the component computes something else than it did; part of identity.
+  std::int64_t revision = 1;
+  Moment moment = Moment::Init;  ///< interventions only
+  /// Metrics only: the name of what is measured, with parameters in braces: "{on}.accuracy".
+  std::string label;
+  /// What the parameters must satisfy together: empty, or what is wrong in one line.
+  std::function<std::string(const std::map<std::string, Value>&)> check;
+  /// What this build cannot carry out although it is well-formed: empty, or the reason.
+  std::function<std::string(const std::map<std::string, Value>&)> unsupported;
+
+  const Parameter* find(std::string_view parameter) const;
+};
+
+/// The sections of a condition in their order, each with the family that it draws from.
+struct Section {
+  std::string_view name;
+  Family family;
+  bool has_kind;
+  std::string_view kind_path;  ///< "model.kind"; "" without kinds
+};
+const std::vector<Section>& sections();
+std::string_view name_of(Family family);
+
+class Schema {
+ public:
+  /// Names are unique within a family; a second one is a bug of whoever adds it.
+  void add(Component component);
+
+  const Component* find(Family family, std::string_view name) const;
+  /// In the order in which they were added.
+  std::vector<const Component*> all(Family family) const;
+  std::vector<std::string> names(Family family) const;
+
+  /// The description of one field ("optimizer.lr") of `condition`; null when its kind has none.
+  const Parameter* parameter(const Condition& condition, std::string_view path) const;
+
+ private:
+  std::map<Family, std::vector<Component>> components_;
+};
+
+/// What has to be known of a data set before anything is trained.
+struct DataFacts {
+  std::int64_t train = 0;  ///< examples in the training set; 0 when unknown
+  std::int64_t test = 0;
+  Digest digest;           ///< of the decoded content; zero for generated or built-in data
+  std::string missing;     ///< why the data cannot be read and what to do; empty when they can
+};
+
+/// Answers for the `data.*` fields of a condition. Called once for each distinct data set.
+using DataLookup = std::function<DataFacts(const Condition&)>;
+
+}  // namespace perturb

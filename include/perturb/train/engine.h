@@ -1,0 +1,47 @@
+// The door of the training half: what the program sees of LibTorch. The training half is a
+// shared library that is loaded when something trains; this header is free of LibTorch.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "perturb/core/progress.h"
+#include "perturb/experiment/experiment.h"
+#include "perturb/store/record.h"
+
+namespace perturb {
+
+/// LibTorch as found at run time.
+struct Numerics {
+  std::string libtorch;    ///< version
+  std::string blas;        ///< library in use, e.g. "OpenBLAS 0.3.21"
+  bool blas_is_slow = false;  ///< the reference BLAS: training is 20 times slower with it
+  std::string cpu;         ///< capability LibTorch dispatches to, e.g. "AVX512"
+  int threads = 1;         ///< intra-op threads a trial
+  std::vector<std::string> devices;
+  double gflops = 0;       ///< of one core in float32 matrix products, measured when asked
+  std::string fingerprint() const;  ///< JSON
+};
+
+struct EngineOptions {
+  std::vector<std::filesystem::path> data_folders;  ///< searched in order for data sets
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  virtual Numerics numerics(bool measure) const = 0;
+  /// Carries a trial out in the calling thread. Safe to call from several threads at once;
+  /// data sets are shared. Never throws: whatever goes wrong is in the record.
+  virtual Record train(const Assignment& assignment, Progress& progress) = 0;
+};
+
+/// Goes up whenever this header or what it includes changes.
+inline constexpr int kEngineVersion = 1;
+
+}  // namespace perturb
+
+/// The one entry point. Null when `version` is not the library's own. Owned by the caller.
+extern "C" perturb::Engine* perturb_engine(int version, const perturb::EngineOptions* options);

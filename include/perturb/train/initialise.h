@@ -1,0 +1,36 @@
+// Initial values of a model's parameters, drawn from the stream seeds.init.
+//
+// Law: parameter p draws from ("init/" + its name), so that its values depend on the seed, its
+// name and its shape, and not on what else the model has.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "perturb/experiment/condition.h"
+#include "perturb/train/model.h"
+
+namespace perturb {
+
+/// Fans are PyTorch's: for a convolution both count the kernel's area.
+struct InitOptions {
+  /// kaiming-uniform       weights and biases U(-b, b), b = 1/sqrt(fan_in); LibTorch's default
+  /// he                    weights U(-b, b), b = sqrt(6/fan_in)
+  /// xavier                weights U(-b, b), b = sqrt(6/(fan_in + fan_out))
+  /// uniform               weights U(-bound, bound)
+  /// normal                weights N(0, std^2)
+  /// flattened-kaiming-he  weights normal, each tensor rescaled to the norm
+  ///                       sqrt(fan_in fan_out) sqrt(2)/sqrt(fan_in)
+  /// Biases are 0 in all but the first. Normalisation layers start as the identity.
+  std::string scheme = "kaiming-uniform";
+  double gain = 1;    ///< factor on all weights, not on biases
+  double bound = 0.1;
+  double std = 0.02;
+};
+
+void initialise(Model& model, const InitOptions& options, std::uint64_t seed);
+
+/// As `model.init`, `model.init_gain`, ... and `seeds.init` of the condition say.
+void initialise(Model& model, const Condition& condition);
+
+}  // namespace perturb

@@ -1,0 +1,47 @@
+// What is learnt: which models there are, the loss of a batch, and how a state is scored.
+// Not how parameters are changed (optimizer), nor when (session).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "perturb/experiment/condition.h"
+#include "perturb/train/dataset.h"
+#include "perturb/train/model.h"
+
+namespace perturb {
+
+struct Registries;
+
+/// What a task is made from. All of it outlives the task.
+struct Ingredients {
+  const Condition& condition;
+  const Dataset& data;
+  const Registries& registries;
+};
+
+/// Means over examples by name: "loss", "accuracy".
+using Scores = std::map<std::string, double, std::less<>>;
+
+class Task {
+ public:
+  virtual ~Task() = default;
+
+  /// Makes the models, initialised; their parameters are laid out in this order. Called once,
+  /// before anything else; the task owns them.
+  virtual std::vector<Model*> start(const Ingredients& ingredients) = 0;
+
+  /// Forward and backward over one batch: adds to the gradients, returns the mean loss, a
+  /// scalar without history.
+  virtual Tensor step(const Examples& batch, Pass& pass) = 0;
+
+  /// Scores of all examples, in evaluation mode. Changes nothing; does not depend on how the
+  /// examples are cut into batches by more than rounding.
+  virtual Scores evaluate(const ExampleSet& examples) = 0;
+};
+
+}  // namespace perturb

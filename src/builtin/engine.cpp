@@ -1,0 +1,64 @@
+#include "perturb/train/engine.h"
+
+#include <ATen/Parallel.h>
+#include <malloc.h>
+
+#include <climits>
+#include <exception>
+#include <memory>
+
+#include "builtin/data_cache.h"
+#include "builtin/numerics.h"
+#include "perturb/builtin/builtins.h"
+#include "perturb/train/session.h"
+
+namespace perturb {
+namespace {
+
+/// Keeps freed memory in the process. glibc hands large tensors back to the kernel at every
+/// free and gets them back page by page: two trials in one process then fight over page faults.
+void keep_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc accepts
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+  mallopt(M_TOP_PAD, 64 << 20);
+#endif
+}
+
+class LibTorchEngine final : public Engine {
+ public:
+  explicit LibTorchEngine(const EngineOptions& options) : data_(registries_, options.data_folders) {
+    keep_memory();
+    add_builtins(registries_);
+  }
+
+  Numerics numerics(bool measure) const override { return find_numerics(measure); }
+
+  Record train(const Assignment& assignment, Progress& progress) override {
+    const auto& condition = assignment.trial.condition;
+    try {
+      // Per thread, because OpenMP keeps it so, and LibTorch and OpenBLAS both ask OpenMP.
+      at::set_num_threads(static_cast<int>(condition.integer("train.threads")));
+      const auto data = data_.get(condition);
+      return carry_out(assignment, registries_, *data, progress);
+    } catch (const std::exception& error) {
+      Record record;
+      record.trial = assignment.trial.id;
+      record.message = error.what();
+      record.message.erase(std::min(record.message.find('\n'), record.message.size()));
+      return record;
+    }
+  }
+
+ private:
+  Registries registries_;
+  DataCache data_;
+};
+
+}  // namespace
+}  // namespace perturb
+
+extern "C" perturb::Engine* perturb_engine(int version, const perturb::EngineOptions* options) {
+  if (version != perturb::kEngineVersion) return nullptr;
+  return new perturb::LibTorchEngine(*options);
+}

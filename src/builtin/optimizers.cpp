@@ -1,0 +1,97 @@
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "builtin/builtins.h"
+#include "perturb/train/optimizer.h"
+
+namespace perturb {
+namespace {
+
+/// torch.optim.SGD, dampening 0. The velocity is kept up to date without momentum as well, so
+/// that momentum which comes back finds the last gradient and not one of long ago.
+class Sgd final : public Optimizer {
+ public:
+  std::size_t moments() const override { return 1; }
+
+  void configure(const Condition& condition) override {
+    lr_ = condition.number("optimizer.lr");
+    momentum_ = condition.number("optimizer.momentum");
+    nesterov_ = condition.flag("optimizer.nesterov");
+    weight_decay_ = condition.number("optimizer.weight_decay");
+  }
+
+  void step(FlatState& state, double factor) override {
+    const auto& w = state.parameters();
+    const auto& g = state.gradients();
+    const auto& v = state.moments()[0];
+    if (weight_decay_ != 0) g.add_(w, weight_decay_);
+    if (momentum_ == 0) {
+      v.copy_(g);
+    } else {
+      v.mul_(momentum_).add_(g);
+    }
+    if (nesterov_) g.add_(v, momentum_);
+    w.add_(nesterov_ ? g : v, -lr_ * factor);
+  }
+
+ private:
+  double lr_ = 0, momentum_ = 0, weight_decay_ = 0;
+  bool nesterov_ = false;
+};
+
+/// torch.optim.Adam, and AdamW, which differs in its weight decay alone.
+class Adam final : public Optimizer {
+ public:
+  enum class Decay {
+    Penalty,    ///< added to the gradient
+    Decoupled,  ///< shrinks the parameters
+  };
+  explicit Adam(Decay decay) : decay_(decay) {}
+
+  std::size_t moments() const override { return 2; }
+
+  void configure(const Condition& condition) override {
+    lr_ = condition.number("optimizer.lr");
+    beta1_ = condition.number("optimizer.beta1");
+    beta2_ = condition.number("optimizer.beta2");
+    eps_ = condition.number("optimizer.eps");
+    weight_decay_ = condition.number("optimizer.weight_decay");
+  }
+
+  void step(FlatState& state, double factor) override {
+    const double lr = lr_ * factor;
+    const auto& w = state.parameters();
+    const auto& g = state.gradients();
+    const auto& m = state.moments()[0];
+    const auto& v = state.moments()[1];
+    if (weight_decay_ != 0 && decay_ == Decay::Penalty) g.add_(w, weight_decay_);
+    if (weight_decay_ != 0 && decay_ == Decay::Decoupled) w.mul_(1 - lr * weight_decay_);
+    m.mul_(beta1_).add_(g, 1 - beta1_);
+    v.mul_(beta2_).addcmul_(g, g, 1 - beta2_);
+
+    const auto t = static_cast<double>(state.updates() + 1);
+    const double correction1 = 1 - std::pow(beta1_, t);
+    const double correction2 = 1 - std::pow(beta2_, t);
+    // The gradient has been used: its vector takes the denominator, and nothing is allocated.
+    auto denominator = g;
+    at::sqrt_out(denominator, v).div_(std::sqrt(correction2)).add_(eps_);
+    w.addcdiv_(m, denominator, -lr / correction1);
+  }
+
+ private:
+  Decay decay_;
+  double lr_ = 0, beta1_ = 0, beta2_ = 0, eps_ = 0, weight_decay_ = 0;
+};
+
+}  // namespace
+
+void add_optimizers(Registries& registries) {
+  registries.optimizers.add("sgd", [] { return std::make_unique<Sgd>(); });
+  registries.optimizers.add("adam",
+                            [] { return std::make_unique<Adam>(Adam::Decay::Penalty); });
+  registries.optimizers.add("adamw",
+                            [] { return std::make_unique<Adam>(Adam::Decay::Decoupled); });
+}
+
+}  // namespace perturb

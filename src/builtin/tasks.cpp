@@ -1,0 +1,59 @@
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+
+#include "builtin/builtins.h"
+#include "perturb/train/task.h"
+
+namespace perturb {
+namespace {
+
+/// Examples a forward pass of an evaluation: few enough that a layer's output stays in a core's
+/// cache, many enough that calls cost nothing.
+constexpr std::int64_t kEvaluated = 250;
+
+/// Cross entropy between the softmax of the outputs and the class.
+class Classification final : public Task {
+ public:
+  std::vector<Model*> start(const Ingredients& ingredients) override {
+    const auto& [condition, data, registries] = ingredients;
+    model_ = registries.models.at(condition.text("model.kind"))(condition, data.shape);
+    return {model_.get()};
+  }
+
+  Tensor step(const Examples& batch, Pass& pass) override {
+    const auto loss = at::cross_entropy_loss(model_->forward(batch.inputs, pass), batch.targets);
+    loss.backward();
+    return loss.detach();
+  }
+
+  Scores evaluate(const ExampleSet& examples) override {
+    const c10::InferenceMode no_history;
+    double loss = 0;
+    std::int64_t correct = 0;
+    for (std::int64_t begin = 0; begin < examples.size(); begin += kEvaluated) {
+      const auto batch = examples.range(begin, std::min(kEvaluated, examples.size() - begin));
+      auto pass = Pass::evaluation();
+      const auto outputs = model_->forward(batch.inputs, pass);
+      const auto losses =
+          at::cross_entropy_loss(outputs, batch.targets, {}, at::Reduction::None);
+      loss += losses.sum(at::kDouble).item<double>();
+      correct += outputs.argmax(1).eq(batch.targets).sum().item<std::int64_t>();
+    }
+    const auto n = static_cast<double>(examples.size());
+    return {{"loss", loss / n}, {"accuracy", static_cast<double>(correct) / n}};
+  }
+
+ private:
+  std::unique_ptr<Model> model_;
+};
+
+}  // namespace
+
+void add_tasks(Registries& registries) {
+  registries.tasks.add("classification",
+                       [](const Condition&) { return std::make_unique<Classification>(); });
+}
+
+}  // namespace perturb

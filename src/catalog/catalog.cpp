@@ -1,0 +1,17 @@
+#include "perturb/catalog/catalog.h"
+
+#include "catalog/families.h"
+
+namespace perturb {
+
+Schema builtin_schema() {
+  Schema schema;
+  add_models(schema);
+  add_data_sets(schema);
+  add_training(schema);
+  add_interventions(schema);
+  add_observations(schema);
+  return schema;
+}
+
+}  // namespace perturb

@@ -1,0 +1,215 @@
+#include "catalog/families.h"
+
+namespace perturb {
+namespace {
+
+/// What every data set has, after what is its own.
+std::vector<Parameter> with_batches(std::vector<Parameter> parameters) {
+  parameters.push_back({
+      .name = "batch_size",
+      .type = Type::Int,
+      .fallback = 64,
+      .help = "Training examples a step; the last batch of an epoch may be smaller.",
+      .unit = "examples",
+      .least = 1,
+      .most = kMostExamples,
+      .live = true,
+  });
+  parameters.push_back({
+      .name = "train_examples",
+      .type = Type::Int,
+      .fallback = 0,
+      .help = "Train on the first so many training examples only; 0 means all of them.",
+      .unit = "examples",
+      .least = 0,
+      .most = kMostExamples,
+      .neutral = 0,
+  });
+  return parameters;
+}
+
+std::vector<Parameter> split(const std::string& how) {
+  return {
+      {
+          .name = "test_fraction",
+          .type = Type::Float,
+          .fallback = 0.2,
+          .help = "Share of the examples that are kept for testing, " + how + ".",
+          .least = 0,
+          .most = 1,
+          .above_least = true,
+          .below_most = true,
+      },
+      {
+          .name = "split_seed",
+          .type = Type::Int,
+          .fallback = 0,
+          .help = "Which examples are kept for testing.",
+          .least = 0,
+      },
+      {
+          .name = "standardise",
+          .type = Type::Bool,
+          .fallback = true,
+          .help = "Shift and scale every feature to mean 0 and standard deviation 1, as "
+                  "measured on the training examples.",
+      },
+  };
+}
+
+std::vector<Parameter> joined(std::vector<Parameter> first, const std::vector<Parameter>& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
+Component csv() {
+  return {
+      .family = Family::Data,
+      .name = "csv",
+      .help = "A table of numbers with one column of class labels, split into train and test.",
+      .parameters = with_batches(joined(
+          {
+              {
+                  .name = "file",
+                  .type = Type::File,
+                  .help = "The table, comma separated; relative to the experiment file.",
+              },
+              {
+                  .name = "target",
+                  .type = Type::String,
+                  .fallback = "",
+                  .help = "Name of the column that holds the class (numbers or words), or its "
+                          "place from 1 where there is no header; \"\" is the last column.",
+              },
+              {
+                  .name = "header",
+                  .type = Type::Bool,
+                  .fallback = true,
+                  .help = "The first line names the columns.",
+              },
+          },
+          split("drawn from all classes together"))),
+  };
+}
+
+Component gaussian_blobs() {
+  return {
+      .family = Family::Data,
+      .name = "gaussian-blobs",
+      .help = "Generated: one normal cloud of points a class, classes equally frequent.",
+      .parameters = with_batches({
+          {
+              .name = "examples",
+              .type = Type::Int,
+              .fallback = 1000,
+              .help = "Training examples; example i is of class i modulo classes.",
+              .unit = "examples",
+              .least = 1,
+              .most = kMostExamples,
+          },
+          {
+              .name = "test_examples",
+              .type = Type::Int,
+              .fallback = 500,
+              .help = "Test examples, drawn from the same clouds.",
+              .unit = "examples",
+              .least = 1,
+              .most = kMostExamples,
+          },
+          {
+              .name = "features",
+              .type = Type::Int,
+              .fallback = 2,
+              .help = "Dimension of the space.",
+              .unit = "features",
+              .least = 1,
+              .most = kMostUnits,
+          },
+          {
+              .name = "classes",
+              .type = Type::Int,
+              .fallback = 3,
+              .help = "Number of clouds.",
+              .unit = "classes",
+              .least = 2,
+              .most = kMostUnits,
+          },
+          {
+              .name = "spread",
+              .type = Type::Float,
+              .fallback = 1.0,
+              .help = "Standard deviation of a cloud along every axis.",
+              .least = 0,
+          },
+          {
+              .name = "separation",
+              .type = Type::Float,
+              .fallback = 4.0,
+              .help = "Distance of every cloud's centre from the origin; its direction is drawn "
+                      "uniformly.",
+              .least = 0,
+          },
+          {
+              .name = "seed",
+              .type = Type::Int,
+              .fallback = 0,
+              .help = "Which centres and points are drawn.",
+              .least = 0,
+          },
+      }),
+      .check =
+          [](const std::map<std::string, Value>& parameters) -> std::string {
+        const double points = parameters.at("examples").as_float() +
+                              parameters.at("test_examples").as_float();
+        const double values = points * parameters.at("features").as_float();
+        return values > 1e9 ? "examples x features is more than 10^9 values" : "";
+      },
+  };
+}
+
+Component images(const std::string& name, const std::string& help) {
+  return {.family = Family::Data, .name = name, .help = help, .parameters = with_batches({})};
+}
+
+}  // namespace
+
+void add_data_sets(Schema& schema) {
+  schema.add(images("fashion-mnist",
+                    "Fashion-MNIST: 60,000 and 10,000 grey 28 x 28 images of 10 kinds of "
+                    "clothes, pixels divided by 255."));
+  schema.add(images("mnist",
+                    "MNIST: 60,000 and 10,000 grey 28 x 28 images of handwritten digits, pixels "
+                    "divided by 255."));
+  schema.add(images("cifar10",
+                    "CIFAR-10: 50,000 and 10,000 colour 32 x 32 images of 10 kinds of things, "
+                    "pixels divided by 255."));
+  schema.add({
+      .family = Family::Data,
+      .name = "iris",
+      .help = "Fisher's 150 irises of 3 species by 4 measurements; built in.",
+      .parameters = with_batches(split("the same share of every class")),
+  });
+  schema.add(csv());
+  schema.add(gaussian_blobs());
+  schema.add({
+      .family = Family::Data,
+      .name = "weights",
+      .help = "The trained networks of another experiment, one network an example.",
+      .parameters = with_batches({
+          {
+              .name = "experiment",
+              .type = Type::File,
+              .help = "The experiment file whose trials are the examples.",
+          },
+          {
+              .name = "select",
+              .type = Type::Selection,
+              .fallback = "{}",
+              .help = "Which trials: condition keys with the values wanted; {} means all.",
+          },
+      }),
+      .unsupported = always("this build cannot take trained networks as a data set yet"),
+  });
+}
+
+}  // namespace perturb

@@ -1,0 +1,32 @@
+// The catalog in parts, one function a group of families that are read together.
+#pragma once
+
+#include <string>
+
+#include "perturb/experiment/schema.h"
+
+// GCC 12 warns of every member that a designated initialiser leaves at its default, which is
+// what they are for.
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
+namespace perturb {
+
+void add_models(Schema& schema);
+void add_data_sets(Schema& schema);
+void add_training(Schema& schema);  ///< tasks, optimizers, schedules, [train], [seeds]
+void add_interventions(Schema& schema);
+void add_observations(Schema& schema);  ///< metrics and plots
+
+/// Larger counts than these are slips of the keyboard: they would overflow a product or ask
+/// for terabytes, long after the experiment file was accepted.
+inline constexpr double kMostUnits = 1 << 20;
+inline constexpr double kMostExamples = 1e9;
+inline constexpr double kMostEpochs = 1e9;
+inline constexpr double kMostSteps = 1e15;
+
+/// A `Component::unsupported` that is said whatever the parameters are.
+inline auto always(std::string reason) {
+  return [reason = std::move(reason)](const std::map<std::string, Value>&) { return reason; };
+}
+
+}  // namespace perturb

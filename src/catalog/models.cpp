@@ -1,0 +1,104 @@
+#include "catalog/families.h"
+
+namespace perturb {
+namespace {
+
+Parameter activation() {
+  return {
+      .name = "activation",
+      .type = Type::String,
+      .fallback = "relu",
+      .help = "The function after every hidden layer; leaky-relu has slope 0.01 below zero.",
+      .choices = {"relu", "tanh", "gelu", "sigmoid", "leaky-relu", "identity"},
+  };
+}
+
+/// How weights are drawn, and where else they may come from: the same for every model.
+std::vector<Parameter> with_start(std::vector<Parameter> parameters) {
+  const std::vector<Parameter> start = {
+      {
+          .name = "init",
+          .type = Type::String,
+          .fallback = "kaiming-uniform",
+          .help =
+              "How parameters are drawn, from seeds.init. kaiming-uniform: weights and biases "
+              "U(-b, b), b = 1/sqrt(fan_in), as LibTorch does. he: weights N(0, "
+              "gain^2 2/fan_in). xavier: weights U(-b, b), b = gain sqrt(6/(fan_in + fan_out)). "
+              "uniform: U(-init_bound, init_bound). normal: N(0, init_std^2). "
+              "flattened-kaiming-he: weights normal, each matrix rescaled to the norm "
+              "gain sqrt(2 fan_out). Biases are 0 in all but the first.",
+          .choices = {"kaiming-uniform", "he", "xavier", "uniform", "normal",
+                      "flattened-kaiming-he"},
+      },
+      {
+          .name = "init_bound",
+          .type = Type::Float,
+          .fallback = 0.1,
+          .help = "Half the width of the interval that init = \"uniform\" draws from.",
+          .least = 0,
+      },
+      {
+          .name = "init_std",
+          .type = Type::Float,
+          .fallback = 0.02,
+          .help = "Standard deviation of the weights of init = \"normal\".",
+          .least = 0,
+      },
+      {
+          .name = "init_gain",
+          .type = Type::Float,
+          .fallback = 1.0,
+          .help = "Factor on the weights that he, xavier and flattened-kaiming-he draw.",
+          .least = 0,
+      },
+      {
+          .name = "from",
+          .type = Type::Reference,
+          .fallback = "",
+          .help = "Start from the end of another experiment's matching trial: "
+                  "{ experiment = \"x.toml\", at = \"end\", select = {...} }.",
+          .neutral = "",
+      },
+  };
+  parameters.insert(parameters.end(), start.begin(), start.end());
+  return parameters;
+}
+
+std::string starts_elsewhere(const std::map<std::string, Value>& parameters) {
+  const auto from = parameters.find("from");
+  if (from == parameters.end() || from->second == Value("")) return {};
+  return "this build cannot start from another experiment yet";
+}
+
+}  // namespace
+
+void add_models(Schema& schema) {
+  schema.add({
+      .family = Family::Model,
+      .name = "mlp",
+      .help = "Fully connected layers with an activation between them; images are flattened.",
+      .parameters = with_start({
+          {
+              .name = "hidden",
+              .type = Type::IntList,
+              .fallback = List{128},
+              .help = "Widths of the hidden layers, first to last; [] is a linear model.",
+              .unit = "units",
+              .least = 1,
+              .most = kMostUnits,
+          },
+          activation(),
+      }),
+      .unsupported = starts_elsewhere,
+  });
+  schema.add({
+      .family = Family::Model,
+      .name = "lenet5",
+      .help = "LeNet-5 for 28 x 28 images: 5 x 5 convolutions to 6 (padding 2) and 16 channels, "
+              "each with 2 x 2 max pooling, then layers of 120 and 84 units.",
+      .parameters = with_start({activation()}),
+      .unsupported = starts_elsewhere,
+  });
+}
+
+}  // namespace perturb

@@ -1,0 +1,85 @@
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/experiment_arguments.h"
+#include "cli/wording.h"
+#include "perturb/report/table.h"
+
+namespace perturb {
+
+namespace {
+
+std::string every_text(const Every& every) {
+  switch (every.kind) {
+    case Every::Kind::Never: return "never";
+    case Every::Kind::Epoch: return every.n == 1 ? "every epoch" : fmt::format("every {} epochs", every.n);
+    case Every::Kind::Steps: return every.n == 1 ? "every step" : fmt::format("every {} steps", every.n);
+    case Every::Kind::Listed: return "at " + counted(every.steps.size(), "step");
+    case Every::Kind::End: return "at the end";
+  }
+  return {};
+}
+
+std::string text(const Experiment& experiment, const ExperimentArguments& arguments) {
+  std::string all = fmt::format("{}: the file is right\n", printable(arguments.file.string()));
+  if (!experiment.description().empty())
+    all += "  " + printable(experiment.description()) + "\n";
+  all += fmt::format("  {} = {} x (control + {})\n", counted(experiment.trials(), "trial"),
+                     counted(experiment.variations(), "variation"),
+                     counted(experiment.alternatives(), "intervention"));
+  if (!experiment.factors().empty()) {
+    all += "  factors: " + printable(listed(experiment.factors())) + "\n";
+  }
+  for (const MetricSpec& metric : experiment.metrics())
+    all += fmt::format("  metric: {}, {}\n", printable(metric.label), every_text(metric.every));
+  return all;
+}
+
+std::string json(const Loaded& loaded) {
+  const Experiment& experiment = loaded.experiment;
+  nlohmann::json metrics = nlohmann::json::array();
+  for (const MetricSpec& metric : experiment.metrics())
+    metrics.push_back({{"label", metric.label}, {"every", every_text(metric.every)}});
+  nlohmann::json warnings = nlohmann::json::array();
+  for (const Diagnostic& warning : experiment.warnings()) warnings.push_back(warning.message);
+  nlohmann::json unsupported = nlohmann::json::array();
+  for (const Diagnostic& reason : experiment.unsupported()) unsupported.push_back(reason.message);
+  const nlohmann::json all = {
+      {"name", experiment.name()},
+      {"trials", experiment.trials()},
+      {"controls", experiment.variations()},
+      {"variations", experiment.variations()},
+      {"interventions", experiment.alternatives()},
+      {"factors", experiment.factors()},
+      {"metrics", metrics},
+      {"warnings", warnings},
+      {"unsupported", unsupported},
+      {"missing_data", *loaded.missing_data},
+  };
+  return all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("check", "Validate an experiment file");
+  command->footer(
+      "Reports everything that is wrong at once, with its place; ends with 2 if there is anything.\n"
+      "What is valid but cannot be run by this build, and data that are missing, are said too.\n\n"
+      "Example:\n  perturb check momentum.toml optimizer.lr=0.1");
+  auto arguments = std::make_shared<ExperimentArguments>();
+  arguments->add_to(*command);
+  context.on(command, [&context, arguments] {
+    const Loaded loaded = arguments->load(context);
+    loaded.experiment.data(loaded.experiment.trial(0));  // looks the data up
+    context.out.write(context.json ? json(loaded) : text(loaded.experiment, *arguments));
+    for (const Diagnostic& reason : loaded.experiment.unsupported()) context.err.write(render(reason));
+    for (const std::string& missing : *loaded.missing_data)
+      context.err.line("note: " + printable(missing));
+    return ExitCode::Done;
+  });
+}
+
+}  // namespace perturb

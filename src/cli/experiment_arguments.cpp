@@ -1,0 +1,35 @@
+#include "cli/experiment_arguments.h"
+
+#include <algorithm>
+
+#include <CLI/CLI.hpp>
+
+namespace perturb {
+
+void ExperimentArguments::add_to(CLI::App& command) {
+  command.add_option("FILE", file, "The experiment file")->required();
+  command.add_option("OVERRIDES", overrides,
+                     "path=value or path=a,b,c: replaces what the file says, or makes it vary")
+      ->type_name("path=value");
+}
+
+Loaded ExperimentArguments::load(Context& context) const {
+  const auto missing = std::make_shared<std::vector<std::string>>();
+  const DataOptions options = context.data_options(file);
+  const DataLookup lookup = [missing, options](const Condition& condition) {
+    DataFacts found = facts(condition, options);
+    const bool is_new = std::find(missing->begin(), missing->end(), found.missing) == missing->end();
+    if (!found.missing.empty() && is_new) missing->push_back(found.missing);
+    return found;
+  };
+  Experiment experiment = Experiment::load(file, overrides, context.schema, lookup);
+  for (const Diagnostic& warning : experiment.warnings()) context.err.write(render(warning));
+  return {std::move(experiment), missing};
+}
+
+Store store_to_read(const std::filesystem::path& folder) {
+  if (!Store::exists(folder)) return Store::in_memory();
+  return Store::open(folder, Store::Access::Read);
+}
+
+}  // namespace perturb

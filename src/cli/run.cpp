@@ -1,0 +1,236 @@
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/cores.h"
+#include "cli/engine_loader.h"
+#include "cli/experiment_arguments.h"
+#include "cli/plan_view.h"
+#include "cli/run_display.h"
+#include "cli/stop_signals.h"
+#include "cli/summary_view.h"
+#include "cli/wording.h"
+#include "perturb/execute/executor.h"
+#include "perturb/execute/run.h"
+#include "perturb/plan/declaration.h"
+#include "perturb/plan/plan.h"
+#include "perturb/report/table.h"
+
+namespace perturb {
+
+namespace {
+
+struct Options {
+  ExperimentArguments arguments;
+  SummaryArguments summary;
+  std::size_t jobs = 0;  // 0: the physical cores
+  std::optional<std::uint64_t> shuffle;
+  bool fail_fast = false;
+  bool dry_run = false;
+  bool quiet = false;
+};
+
+/// Says what stands in the way before anything is created or trained.
+void require_runnable(const Loaded& loaded) {
+  const Experiment& experiment = loaded.experiment;
+  if (!experiment.unsupported().empty()) throw InvalidExperiment(experiment.unsupported());
+  experiment.data(experiment.trial(0));
+}
+
+void require_data(const Loaded& loaded) {
+  if (loaded.missing_data->empty()) return;
+  throw Error(ExitCode::Usage, loaded.missing_data->front(), "`perturb data` lists all data sets");
+}
+
+/// A run's row in the store: whatever way the run ends, its end is recorded.
+class RecordedRun {
+ public:
+  RecordedRun(Store& store, const RunRow& row) : store_(store), id_(store.begin_run(row)) {}
+  ~RecordedRun() {
+    try {
+      store_.end_run(id_, outcome);
+    } catch (const std::exception&) {
+      // What ended the run is being reported already; a run without an end is shown as such.
+    }
+  }
+  RecordedRun(const RecordedRun&) = delete;
+  RecordedRun& operator=(const RecordedRun&) = delete;
+
+  RunId id() const { return id_; }
+  std::string outcome = "failed";
+
+ private:
+  Store& store_;
+  RunId id_;
+};
+
+std::string key_metric(const Experiment& experiment, const Record& record) {
+  const std::string label = summary_metrics(experiment, {}).empty() ? "" : summary_metrics(experiment, {}).front();
+  for (const MetricSpec& metric : experiment.metrics()) {
+    if (metric.label != label) continue;
+    const Digest definition = metric.definition();
+    const Measured* last = nullptr;
+    for (const Measured& measured : record.measured) {
+      if (measured.metric == definition && (!last || measured.step >= last->step)) last = &measured;
+    }
+    if (last) return fmt::format("{} {:.4f}", label, last->value);
+  }
+  return {};
+}
+
+std::string summed_up(const RunCounts& counts, double seconds) {
+  std::string text = fmt::format("{} done", grouped(static_cast<std::int64_t>(counts.done)));
+  const auto add = [&](std::size_t n, std::string_view what) {
+    if (n > 0) text += fmt::format(", {} {}", grouped(static_cast<std::int64_t>(n)), what);
+  };
+  add(counts.diverged, "diverged");
+  add(counts.failed, "failed");
+  add(counts.interrupted, "stopped under way");
+  add(counts.not_started, "not started");
+  return text + " in " + duration(seconds);
+}
+
+struct Training {
+  Context& context;
+  const Options& options;
+  const Experiment& experiment;
+  const Plan& plan;
+  Store& store;
+};
+
+void warn(Context& context, const std::string& text) {
+  context.err.line(inked("warning: ", Ink::Yellow, context.err.color()) + text);
+}
+
+/// Trains what the plan says. The code is Done, SomeFailed, or that of the signal that came.
+ExitCode train(const Training& training) {
+  Context& context = training.context;
+  const Options& options = training.options;
+  const Experiment& experiment = training.experiment;
+  const Plan& plan = training.plan;
+  Store& store = training.store;
+  const auto engine = load_engine({data_folders(context.data_options(options.arguments.file))});
+  const Numerics numerics = engine->numerics(/*measure=*/false);
+  if (numerics.blas_is_slow)
+    warn(context, "LibTorch uses the reference BLAS, and training takes 20 times as long as with an "
+                  "optimised one\n  `./dev setup` or `apt install libopenblas0-openmp` installs it");
+
+  const std::size_t cores = physical_cores();
+  const std::size_t workers = std::min(options.jobs > 0 ? options.jobs : cores, plan.order.size());
+  if (!options.quiet)
+    context.err.line(fmt::format("{} to train, {} in the store; {} at a time{}",
+                                 counted(plan.order.size(), "trial"), grouped(static_cast<std::int64_t>(plan.cached)),
+                                 workers, options.jobs > 0 ? "" : " (one a core; -j N changes it)"));
+
+  RecordedRun run(store, {.experiment = experiment.name(),
+                          .command = context.command_line,
+                          .version = PERTURB_VERSION,
+                          .fingerprint = numerics.fingerprint()});
+  RunDisplay display(context.err,
+                     {.trials = plan.order.size(),
+                      .steps = plan.steps_to_run,
+                      .quiet = options.quiet,
+                      .name = [&](std::size_t number) { return trial_name(experiment, number); },
+                      .steps_of = [&](std::size_t number) { return plan.trials[number].end; },
+                      .key_metric = [&](const Record& record) { return key_metric(experiment, record); }});
+  const StopSignals signals;
+  bool told = false;
+  const RunEvents events = {
+      .keep = [&](const Ended& ended) { store.keep(run.id(), ended.record); },
+      .started = [&](std::size_t number) { display.started(number); },
+      .ended = [&](const Ended& ended) { display.ended(ended.number, ended.record); },
+      .idle = [&] { store.flush(); },
+      .tick =
+          [&](const std::vector<Running>& running) {
+            if (signals.asked() && !std::exchange(told, true))
+              display.say("stopping: trials under way end at their next step; once more stops at once");
+            display.tick(running);
+          },
+  };
+  const auto executor = pool(
+      [&](std::size_t number, Progress& progress) {
+        return engine->train(experiment.assignment(number), progress);
+      },
+      workers);
+  const auto begun = std::chrono::steady_clock::now();
+  const RunCounts counts = carry_out(plan.order, *executor, events, signals.asked(),
+                                     {.fail_fast = options.fail_fast});
+  store.flush();
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+
+  const bool trouble = counts.failed + counts.diverged > 0;
+  run.outcome = signals.asked() ? "interrupted" : trouble ? "failed" : "done";
+  if (!options.quiet || trouble) display.say(summed_up(counts, seconds));
+  if (signals.asked()) {
+    display.say("interrupted; what was finished is kept, and the same command goes on");
+    return signals.code();
+  }
+  return trouble ? ExitCode::SomeFailed : ExitCode::Done;
+}
+
+bool failed_before(const Plan& plan) {
+  for (const Planned& planned : plan.trials) {
+    if (planned.reason == Reason::Diverged) return true;
+  }
+  return false;
+}
+
+ExitCode run(Context& context, const Options& options) {
+  if (options.dry_run) {
+    show_plan(context, options.arguments, {.workers = options.jobs > 0 ? options.jobs : physical_cores()});
+    return ExitCode::Done;
+  }
+  const Loaded loaded = options.arguments.load(context);
+  const Experiment& experiment = loaded.experiment;
+  require_runnable(loaded);
+  require_data(loaded);
+  Store store = Store::open(context.store_folder(options.arguments.file), Store::Access::Write);
+  Plan plan = make_plan(experiment, store);
+  require_data(loaded);  // data that only a variation uses
+  if (options.shuffle) shuffle(plan, *options.shuffle);
+  declare(store, experiment, plan);
+
+  ExitCode code = ExitCode::Done;
+  if (plan.order.empty()) {
+    if (!options.quiet)
+      context.err.line(fmt::format("nothing to train: the store has all {}", counted(plan.distinct, "trial")));
+  } else {
+    code = train({context, options, experiment, plan, store});
+    if (code != ExitCode::Done && code != ExitCode::SomeFailed) return code;
+  }
+  show_summary(context, experiment, plan, store, options.summary);
+  return failed_before(plan) ? ExitCode::SomeFailed : code;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Context& context) {
+  CLI::App* command =
+      app.add_subcommand("run", "Train what the store does not hold yet, then show the table");
+  command->footer(
+      "Controls run first. A trial that fails or diverges is recorded and stops nothing else; the\n"
+      "run then ends with 1. Ctrl-C stops cleanly, and the next run goes on; twice stops at once.\n"
+      "Results are the same bits for any -j and any order.\n\n"
+      "Examples:\n"
+      "  perturb run momentum.toml\n"
+      "  perturb run momentum.toml train.epochs=1 seeds.init=0,1,2 -j 2");
+  auto options = std::make_shared<Options>();
+  options->arguments.add_to(*command);
+  command->add_option("-j,--jobs", options->jobs, "Trials at once; else one a physical core")
+      ->check(CLI::Range(1, 4096))
+      ->type_name("N");
+  command->add_flag("--fail-fast", options->fail_fast, "Stop at the first trial that fails or diverges");
+  command->add_option("--shuffle", options->shuffle, "Run trials in a random order")->type_name("SEED");
+  command->add_flag("--dry-run", options->dry_run, "Show the plan and train nothing");
+  command->add_flag("-q,--quiet", options->quiet, "No progress; failures are still told");
+  options->summary.add_to(*command);
+  context.on(command, [&context, options] { return run(context, *options); });
+}
+
+}  // namespace perturb

@@ -1,0 +1,35 @@
+#include <CLI/CLI.hpp>
+
+#include "cli/commands.h"
+#include "cli/experiment_arguments.h"
+#include "cli/summary_view.h"
+
+namespace perturb {
+
+void add_show(CLI::App& app, Context& context) {
+  CLI::App* command =
+      app.add_subcommand("show", "Compare interventions with their control, from the store");
+  command->footer(
+      "Trains nothing; trials that are missing are counted beside n.\n\n"
+      "Examples:\n"
+      "  perturb show momentum.toml\n"
+      "  perturb show momentum.toml --metric train.loss --by optimizer.momentum,seeds.init");
+  struct Options {
+    ExperimentArguments arguments;
+    SummaryArguments summary;
+  };
+  auto options = std::make_shared<Options>();
+  options->arguments.add_to(*command);
+  options->summary.add_to(*command);
+  context.on(command, [&context, options] {
+    const Loaded loaded = options->arguments.load(context);
+    const Store store = store_to_read(context.store_folder(options->arguments.file));
+    const Plan plan = make_plan(loaded.experiment, store);
+    for (const std::string& missing : *loaded.missing_data)
+      context.err.line("note: without the data it is not known which results belong to the file: " + missing);
+    show_summary(context, loaded.experiment, plan, store, options->summary);
+    return ExitCode::Done;
+  });
+}
+
+}  // namespace perturb

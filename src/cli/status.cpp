@@ -1,0 +1,155 @@
+#include <algorithm>
+#include <map>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/experiment_arguments.h"
+#include "cli/wording.h"
+#include "perturb/plan/plan.h"
+#include "perturb/report/table.h"
+
+namespace perturb {
+
+namespace {
+
+constexpr int kLastRuns = 10;
+
+std::string text_of(const Cell& cell) {
+  if (const auto* integer = std::get_if<std::int64_t>(&cell)) return std::to_string(*integer);
+  if (const auto* number = std::get_if<double>(&cell)) return fmt::format("{}", *number);
+  if (const auto* text = std::get_if<std::string>(&cell)) return *text;
+  return "";
+}
+
+nlohmann::json json_of(const Table& table) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const auto& row : table.rows) {
+    nlohmann::json object;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const auto* integer = std::get_if<std::int64_t>(&row[i]);
+      object[table.columns[i]] = integer ? nlohmann::json(*integer) : nlohmann::json(text_of(row[i]));
+    }
+    rows.push_back(std::move(object));
+  }
+  return rows;
+}
+
+std::string text_of(const Table& table, const Output& out) {
+  std::vector<TextTable::Column> columns;
+  for (const std::string& name : table.columns) columns.push_back({.title = name, .flexible = name == "command"});
+  TextTable text(columns);
+  for (const auto& row : table.rows) {
+    std::vector<std::string> cells;
+    for (const Cell& cell : row) cells.push_back(text_of(cell));
+    text.add(std::move(cells));
+  }
+  return text.text({.color = out.color(), .width = out.width()});
+}
+
+Table experiments(const Store& store) {
+  return store.query(
+      "SELECT experiment, count(*) AS trials, "
+      "sum(outcome = 'done') AS done, sum(outcome = 'diverged') AS diverged, "
+      "sum(outcome NOT IN ('done', 'diverged', 'interrupted')) AS failed, "
+      "sum(outcome IS NULL OR outcome = 'interrupted') AS missing "
+      "FROM trials GROUP BY experiment ORDER BY experiment");
+}
+
+/// The latest runs, of one experiment or of all.
+Table runs(const Store& store, const std::string& experiment) {
+  return store.query(
+      fmt::format("SELECT id AS run, experiment, started, coalesce(outcome, 'under way') AS outcome, "
+                  "host, pid, version, command FROM runs WHERE ?1 = '' OR experiment = ?1 "
+                  "ORDER BY id DESC LIMIT {}",
+                  kLastRuns),
+      {experiment});
+}
+
+Table failures(const Store& store, const std::string& experiment) {
+  return store.query(
+      "SELECT number, intervention, outcome, step, message FROM trials "
+      "WHERE experiment = ?1 AND outcome NOT IN ('done', 'interrupted') ORDER BY number",
+      {experiment});
+}
+
+std::string states_text(const Plan& plan) {
+  std::map<Reason, std::int64_t> counts;
+  for (const Planned& planned : plan.trials) ++counts[planned.reason];
+  std::string text;
+  for (const auto& [reason, n] : counts)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", grouped(n), name_of(reason));
+  return text;
+}
+
+ExitCode of_experiment(Context& context, const ExperimentArguments& arguments) {
+  const Loaded loaded = arguments.load(context);
+  const Experiment& experiment = loaded.experiment;
+  const Store store = store_to_read(context.store_folder(arguments.file));
+  const Plan plan = make_plan(experiment, store);
+  const Table latest = runs(store, experiment.name());
+  const Table failed = failures(store, experiment.name());
+  for (const std::string& missing : *loaded.missing_data) context.err.line("note: " + printable(missing));
+  if (context.json) {
+    nlohmann::json states;
+    for (const Planned& planned : plan.trials) {
+      auto& count = states[std::string(name_of(planned.reason))];
+      count = count.is_null() ? 1 : count.get<int>() + 1;
+    }
+    const nlohmann::json all = {{"name", experiment.name()},
+                                {"trials", experiment.trials()},
+                                {"states", states},
+                                {"to_train", plan.order.size()},
+                                {"failures", json_of(failed)},
+                                {"runs", json_of(latest)}};
+    context.out.line(all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    return ExitCode::Done;
+  }
+  context.out.line(fmt::format("{}: {}: {}", printable(experiment.name()),
+                               counted(experiment.trials(), "trial"), states_text(plan)));
+  if (!failed.rows.empty()) context.out.write("\n" + text_of(failed, context.out));
+  if (!latest.rows.empty()) context.out.write("\n" + text_of(latest, context.out));
+  if (!plan.order.empty())
+    context.out.line(fmt::format("\n`perturb run {}` trains the {} that are missing",
+                                 printable(arguments.file.string()), grouped(std::ssize(plan.order))));
+  return ExitCode::Done;
+}
+
+ExitCode of_store(Context& context) {
+  const auto folder = context.store_folder("");
+  if (!Store::exists(folder))
+    throw Error(ExitCode::Usage, "there is no store in \"" + folder.string() + "\"",
+                "name an experiment file, or the store by --store");
+  const Store store = Store::open(folder, Store::Access::Read);
+  const Table all = experiments(store);
+  const Table latest = runs(store, "");
+  if (context.json) {
+    const nlohmann::json json = {{"store", folder.string()}, {"experiments", json_of(all)}, {"runs", json_of(latest)}};
+    context.out.line(json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    return ExitCode::Done;
+  }
+  context.out.line("store " + printable(folder.string()) + "\n");
+  context.out.write(text_of(all, context.out));
+  if (!latest.rows.empty()) context.out.write("\n" + text_of(latest, context.out));
+  return ExitCode::Done;
+}
+
+}  // namespace
+
+void add_status(CLI::App& app, Context& context) {
+  CLI::App* command =
+      app.add_subcommand("status", "Show how an experiment's trials stand, or all of a store");
+  command->footer(
+      "States are those of `perturb plan`. Without FILE: every experiment of the store.\n\n"
+      "Example:\n  perturb status momentum.toml");
+  auto arguments = std::make_shared<ExperimentArguments>();
+  arguments->add_to(*command);
+  command->get_option("FILE")->required(false);
+  context.on(command, [&context, arguments] {
+    return arguments->file.empty() ? of_store(context) : of_experiment(context, *arguments);
+  });
+}
+
+}  // namespace perturb

@@ -1,0 +1,30 @@
+// The table of an experiment's results, as `show` and the end of `run` print it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+#include "perturb/experiment/experiment.h"
+#include "perturb/plan/plan.h"
+#include "perturb/report/summary.h"
+
+namespace CLI {
+class App;
+}
+
+namespace perturb {
+
+struct SummaryArguments {
+  std::vector<std::string> metrics;
+  std::vector<std::string> by;
+  bool all = false;  ///< every row
+
+  void add_to(CLI::App& command);
+  SummaryOptions options() const;
+};
+
+void show_summary(Context& context, const Experiment& experiment, const Plan& plan,
+                  const Store& store, const SummaryArguments& arguments);
+
+}  // namespace perturb

@@ -1,0 +1,20 @@
+// Numbers as people say them: "31 trials", "1,969,800", "1 h 12 min".
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace perturb {
+
+/// With commas between thousands.
+std::string grouped(std::int64_t number);
+/// "1 trial", "31 trials"; `noun` in the singular, its plural in -s.
+std::string counted(std::size_t number, std::string_view noun);
+/// "42 s", "3 min 5 s", "1 h 12 min", "2 d 3 h".
+std::string duration(double seconds);
+/// "a, b and c".
+std::string listed(const std::vector<std::string>& words);
+
+}  // namespace perturb

@@ -1,0 +1,81 @@
+#include "perturb/plan/declaration.h"
+
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace perturb {
+
+namespace {
+
+std::string parameters_json(const std::map<std::string, Value>& parameters) {
+  std::string all;
+  for (const auto& [name, value] : parameters)
+    all += (all.empty() ? "" : ",") + to_json(Value(name)) + ":" + to_json(value);
+  return "{" + all + "}";
+}
+
+MetricRow metric_row(const MetricSpec& metric) {
+  return {metric.definition(), metric.label,
+          fmt::format(R"({{"kind":{},"parameters":{},"revision":{}}})", to_json(Value(metric.kind)),
+                      parameters_json(metric.parameters), metric.revision)};
+}
+
+/// Changes whenever a member, a metric or a factor does.
+Digest digest(const Experiment& experiment, const Plan& plan) {
+  Hasher hasher;
+  hasher.add(framed(PERTURB_VERSION));
+  hasher.add(framed(experiment.name()));
+  hasher.add(framed(experiment.description()));
+  hasher.add(framed(experiment.source()));
+  for (const MetricSpec& metric : experiment.metrics()) {
+    hasher.add(framed(metric.label));
+    hasher.add(framed(metric.definition().hex()));
+  }
+  for (const std::string& factor : experiment.factors()) hasher.add(framed(factor));
+  for (std::size_t a = 0; a <= experiment.alternatives(); ++a) hasher.add(framed(experiment.label(a)));
+  // Fields outside identity, such as the device, may come from the command line.
+  hasher.add(framed(to_json(experiment.trial(0).condition)));
+  for (const Planned& planned : plan.trials) {
+    hasher.add({reinterpret_cast<const char*>(planned.trial.bytes.data()), planned.trial.bytes.size()});
+    hasher.add(framed(std::to_string(planned.end)));
+  }
+  return hasher.finish();
+}
+
+}  // namespace
+
+Member member(const Experiment& experiment, std::size_t number, Step end) {
+  const std::size_t stride = 1 + experiment.alternatives();
+  const Trial trial = experiment.trial(number);
+  Member member;
+  member.number = static_cast<std::int64_t>(number);
+  member.control = static_cast<std::int64_t>(number - number % stride);
+  member.variation = static_cast<std::int64_t>(trial.variation);
+  member.intervention = experiment.label(trial.alternative);
+  member.trial = trial.id;
+  member.condition = to_json(trial.condition);
+  member.operations = to_json(trial.operations);
+  if (end > 0) member.steps = end;
+  member.factors = factors_of(trial);
+  return member;
+}
+
+void declare(Store& store, const Experiment& experiment, const Plan& plan) {
+  ExperimentRow row;
+  row.name = experiment.name();
+  row.description = experiment.description();
+  row.source = experiment.source();
+  row.digest = digest(experiment, plan);
+  row.members = static_cast<std::int64_t>(experiment.trials());
+  for (const MetricSpec& metric : experiment.metrics()) row.metrics.push_back(metric_row(metric));
+  std::size_t next = 0;
+  store.declare(row, [&]() -> std::optional<Member> {
+    if (next == experiment.trials()) return std::nullopt;
+    const std::size_t number = next++;
+    return member(experiment, number, plan.trials[number].end);
+  });
+}
+
+}  // namespace perturb

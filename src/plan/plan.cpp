@@ -1,0 +1,227 @@
+#include "perturb/plan/plan.h"
+
+#include <algorithm>
+#include <cassert>
+#include <map>
+#include <unordered_map>
+#include <utility>
+
+#include "perturb/core/random.h"
+
+namespace perturb {
+
+namespace {
+
+using Wanted = std::pair<std::int64_t, std::uint32_t>;  // step, metric
+
+/// Which metric is wanted at which step. Trials that take the same batches to the same end
+/// want the same, so that a grid of 100,000 has a handful of agendas.
+class Agendas {
+ public:
+  explicit Agendas(const Experiment& experiment) : experiment_(experiment) {
+    // Two entries of the file may ask for one metric, at different times.
+    for (const MetricSpec& metric : experiment.metrics()) {
+      const Digest definition = metric.definition();
+      const auto found = std::find(definitions_.begin(), definitions_.end(), definition);
+      index_.push_back(static_cast<std::uint32_t>(found - definitions_.begin()));
+      if (found == definitions_.end()) definitions_.push_back(definition);
+    }
+  }
+
+  const std::vector<Digest>& definitions() const { return definitions_; }
+  /// Sorted.
+  const std::vector<Wanted>& at(std::size_t agenda) const { return agendas_[agenda]; }
+
+  std::size_t of(const Trial& trial, Step end) {
+    std::string key = framed(std::to_string(end)) +
+                      framed(std::to_string(experiment_.data(trial).train)) +
+                      framed(field(trial.condition, "task.kind"));
+    for (const Stretch& stretch : trial.timeline.stretches) {
+      key += framed(std::to_string(stretch.window.begin)) +
+             framed(field(stretch.condition, "data.batch_size"));
+    }
+    const auto [entry, is_new] = keys_.try_emplace(std::move(key), agendas_.size());
+    if (is_new) agendas_.push_back(wanted(trial));
+    return entry->second;
+  }
+
+ private:
+  static std::string field(const Condition& condition, std::string_view path) {
+    return condition.has(path) ? canonical(condition.at(path)) : std::string();
+  }
+
+  std::vector<Wanted> wanted(const Trial& trial) const {
+    std::vector<Wanted> all;
+    for (const Measurement& measurement : experiment_.measurements(trial)) {
+      for (const std::size_t metric : measurement.metrics)
+        all.emplace_back(measurement.step, index_[metric]);
+    }
+    std::sort(all.begin(), all.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
+    return all;
+  }
+
+  const Experiment& experiment_;
+  std::vector<Digest> definitions_;   // each once
+  std::vector<std::uint32_t> index_;  // metric of the experiment -> place in definitions_
+  std::unordered_map<std::string, std::size_t> keys_;
+  std::vector<std::vector<Wanted>> agendas_;
+};
+
+/// Whether everything wanted before step `until` has been measured.
+bool measured(const std::vector<Wanted>& wanted, Step until, Known& known) {
+  std::sort(known.measured.begin(), known.measured.end());
+  const auto end = std::lower_bound(wanted.begin(), wanted.end(), Wanted{until, 0});
+  return std::includes(known.measured.begin(), known.measured.end(), wanted.begin(), end);
+}
+
+Reason reason(Known& known, const std::vector<Wanted>& wanted, Step end) {
+  // A failure says at which step it failed, so the states before it were reached; whoever now
+  // asks for less than that asks for something that did not fail.
+  const bool failed_later = known.outcome != Outcome::Done && known.step > end;
+  if (known.done >= end || failed_later)
+    return measured(wanted, kForever, known) ? Reason::Cached : Reason::Unmeasured;
+  switch (known.outcome) {
+    case Outcome::Done: return Reason::Longer;
+    case Outcome::Diverged:
+      return measured(wanted, known.step, known) ? Reason::Diverged : Reason::Unmeasured;
+    default: return Reason::Retried;
+  }
+}
+
+void add_work(Plan& plan, const std::string& model, const std::string& data, Step steps) {
+  for (Work& work : plan.work) {
+    if (work.model == model && work.data == data) {
+      work.steps += steps;
+      return;
+    }
+  }
+  plan.work.push_back({model, data, steps});
+}
+
+/// Model and data of the trials, as small numbers: two strings a trial would be most of the
+/// memory of a large plan.
+class Kinds {
+ public:
+  std::uint32_t of(const Condition& condition) {
+    const auto text = [&](std::string_view path) {
+      return condition.has(path) ? condition.text(path) : std::string();
+    };
+    std::pair<std::string, std::string> kind{text("model.kind"), text("data.kind")};
+    for (std::size_t i = 0; i < kinds_.size(); ++i) {
+      if (kinds_[i] == kind) return static_cast<std::uint32_t>(i);
+    }
+    kinds_.push_back(std::move(kind));
+    return static_cast<std::uint32_t>(kinds_.size() - 1);
+  }
+  const std::pair<std::string, std::string>& at(std::uint32_t kind) const { return kinds_[kind]; }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> kinds_;
+};
+
+}  // namespace
+
+std::string_view name_of(Reason reason) {
+  switch (reason) {
+    case Reason::Cached: return "cached";
+    case Reason::Diverged: return "diverged";
+    case Reason::New: return "new";
+    case Reason::Longer: return "longer";
+    case Reason::Unmeasured: return "unmeasured";
+    case Reason::Retried: return "retried";
+  }
+  assert(false && "every reason has a name");
+  return {};
+}
+
+bool runs(Reason reason) { return reason != Reason::Cached && reason != Reason::Diverged; }
+
+Plan make_plan(const Experiment& experiment, const Store& store) {
+  const std::size_t count = experiment.trials();
+  Plan plan;
+  plan.trials.resize(count);
+
+  Agendas agendas(experiment);
+  Kinds kinds;
+  struct Notes {
+    std::uint32_t agenda;
+    std::uint32_t kind;
+  };
+  std::vector<Notes> notes(count);
+  // Run length is not part of identity, so members that differ in it alone are one trial: the
+  // longest of them answers for the others.
+  std::unordered_map<Digest, std::size_t> longest;
+  longest.reserve(count);
+  std::vector<Digest> distinct;
+  for (std::size_t number = 0; number < count; ++number) {
+    const Trial trial = experiment.trial(number);
+    Planned& planned = plan.trials[number];
+    planned.trial = trial.id;
+    planned.end = experiment.end(trial);
+    const auto [entry, is_new] = longest.try_emplace(trial.id, number);
+    if (is_new) distinct.push_back(trial.id);
+    if (plan.trials[entry->second].end < planned.end) entry->second = number;
+    notes[number] = {static_cast<std::uint32_t>(agendas.of(trial, planned.end)),
+                     kinds.of(trial.condition)};
+  }
+  plan.distinct = distinct.size();
+
+  auto known = store.known(distinct, agendas.definitions());
+  const auto reason_of = [&](std::size_t number) {
+    const Planned& planned = plan.trials[number];
+    const auto entry = known.find(planned.trial);
+    if (entry == known.end()) return Reason::New;
+    return reason(entry->second, agendas.at(notes[number].agenda), planned.end);
+  };
+  for (std::size_t number = 0; number < count; ++number) {
+    Planned& planned = plan.trials[number];
+    planned.reason = reason_of(number);
+    const std::size_t answers = longest.at(planned.trial);
+    if (answers != number) {
+      // Only what is measured "at the end of the run" can be missing from the longest.
+      const auto& mine = agendas.at(notes[number].agenda);
+      const auto& theirs = agendas.at(notes[answers].agenda);
+      planned.first = runs(planned.reason) &&
+                      !(runs(reason_of(answers)) &&
+                        std::includes(theirs.begin(), theirs.end(), mine.begin(), mine.end()));
+      if (!planned.first) continue;
+    }
+    plan.steps_asked += planned.end;
+    if (!runs(planned.reason)) {
+      ++plan.cached;
+      continue;
+    }
+    plan.order.push_back(number);
+    plan.steps_to_run += planned.end;
+    const auto& [model, data] = kinds.at(notes[number].kind);
+    add_work(plan, model, data, planned.end);
+  }
+
+  // Controls first: whatever is compared with them has something to be compared with early.
+  const std::size_t stride = 1 + experiment.alternatives();
+  std::stable_partition(plan.order.begin(), plan.order.end(),
+                        [&](std::size_t number) { return number % stride == 0; });
+  return plan;
+}
+
+void shuffle(Plan& plan, std::uint64_t seed) {
+  std::vector<std::size_t> shuffled;
+  shuffled.reserve(plan.order.size());
+  for (const std::int64_t place : Random(seed, "order of trials").permutation(plan.order.size()))
+    shuffled.push_back(plan.order[static_cast<std::size_t>(place)]);
+  plan.order = std::move(shuffled);
+}
+
+std::optional<double> estimate(const Plan& plan, const Store& store, std::size_t workers) {
+  double seconds = 0;
+  for (const Work& work : plan.work) {
+    const double each = store.seconds_per_step(work.model, work.data);
+    if (each <= 0) return std::nullopt;
+    seconds += each * static_cast<double>(work.steps);
+  }
+  const std::size_t busy = std::clamp<std::size_t>(workers, 1, std::max<std::size_t>(1, plan.order.size()));
+  return seconds / static_cast<double>(busy);
+}
+
+}  // namespace perturb

@@ -1,0 +1,212 @@
+#include <algorithm>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "perturb/core/error.h"
+#include "store/state.h"
+#include "store/views.h"
+
+namespace perturb {
+
+namespace {
+
+// SQLite allows 2,000 columns in a table and in an answer.
+constexpr std::size_t kMostFactors = 1500;
+constexpr std::size_t kLongestName = 64;
+
+bool is_factor_name(std::string_view name) {
+  return !name.empty() && name.size() <= kLongestName &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.-") ==
+             std::string_view::npos;
+}
+
+/// Writes rows of `factors`, and adds columns to it as new names come up.
+class FactorWriter {
+ public:
+  explicit FactorWriter(const Database& database)
+      : database_(database), columns_(factor_columns(database)) {}
+
+  void add(std::int64_t member, const std::vector<std::pair<std::string, Value>>& factors) {
+    places_.clear();
+    for (std::size_t i = 0; i < factors.size(); ++i) places_.push_back(place(factors[i].first, i));
+    if (!insert_) prepare();
+    // What this member does not have is null, not what the former one had.
+    insert_->clear();
+    insert_->bind_integer(1, member);
+    for (std::size_t i = 0; i < factors.size(); ++i)
+      insert_->bind_value(places_[i], factors[i].second);
+    insert_->run_bound();
+  }
+
+  /// Views show columns that there were when they were made.
+  void finish() {
+    if (views_dropped_) create_views(database_);
+  }
+
+ private:
+  /// Where the factor's value is bound. Members mostly have the same names in the same order,
+  /// so that comparing with the name that stood at `hint` before saves looking it up.
+  int place(const std::string& name, std::size_t hint) {
+    if (hint < used_.size() && used_[hint].first == name) return used_[hint].second;
+    auto found = places_by_name_.find(name);
+    if (found == places_by_name_.end()) {
+      add_column_unless_there(name);
+      // 1 is the member.
+      const int next = static_cast<int>(places_by_name_.size()) + 2;
+      found = places_by_name_.emplace(name, next).first;
+      inserted_.push_back(name);
+      insert_.reset();
+    }
+    if (hint >= used_.size()) used_.resize(hint + 1);
+    used_[hint] = *found;
+    return found->second;
+  }
+
+  void add_column_unless_there(const std::string& name) {
+    if (std::find(columns_.begin(), columns_.end(), name) != columns_.end()) return;
+    if (!is_factor_name(name) || is_view_column(name)) {
+      throw Error(ExitCode::Usage, fmt::format("\"{}\" cannot be the name of a factor", name),
+                  "names are at most 64 of a-z 0-9 _ . - and none of the views' columns");
+    }
+    if (columns_.size() >= kMostFactors) {
+      throw Error(ExitCode::Usage,
+                  fmt::format("the store has {} factors already: no room for \"{}\"",
+                              columns_.size(), name),
+                  "keep this experiment in another store (--store)");
+    }
+    // Every ALTER reads the whole schema again, views and all.
+    if (!std::exchange(views_dropped_, true)) drop_views(database_);
+    insert_.reset();
+    database_.execute(fmt::format("ALTER TABLE factors ADD COLUMN {} ANY", sql_name(name)));
+    columns_.push_back(name);
+  }
+
+  void prepare() {
+    std::string names = "member";
+    std::string values = "?";
+    for (const std::string& name : inserted_) {
+      names += ", " + sql_name(name);
+      values += ", ?";
+    }
+    insert_.emplace(database_, fmt::format("INSERT INTO factors ({}) VALUES ({})", names, values));
+  }
+
+  const Database& database_;
+  std::vector<std::string> columns_;   // of the table
+  std::vector<std::string> inserted_;  // of the statement, in the order of its arguments
+  std::unordered_map<std::string, int> places_by_name_;
+  std::vector<std::pair<std::string, int>> used_;  // by position within the former members
+  std::vector<int> places_;                        // of the member at hand
+  std::optional<Statement> insert_;
+  bool views_dropped_ = false;
+};
+
+/// Ids of trials, which are made as needed.
+class TrialWriter {
+ public:
+  explicit TrialWriter(const Database& database) : database_(database) {}
+
+  std::int64_t id(const Member& member) {
+    const std::optional<Found> found = find(member.trial);
+    if (found && found->declared) return found->id;
+    const std::int64_t condition = condition_id(member.condition);
+    if (found) {
+      database_.kept("UPDATE all_trials SET condition = ?, operations = ? WHERE id = ?")
+          .run(condition, member.operations, found->id);
+      return found->id;
+    }
+    database_.kept("INSERT INTO all_trials (digest, condition, operations) VALUES (?, ?, ?)")
+        .run(member.trial, condition, member.operations);
+    return database_.last_row();
+  }
+
+ private:
+  struct Found {
+    std::int64_t id;
+    bool declared;
+  };
+  std::optional<Found> find(const Digest& trial) {
+    Cursor row =
+        database_.kept("SELECT id, condition FROM all_trials WHERE digest = ?").rows(trial);
+    if (!row.next()) return std::nullopt;
+    return Found{row.integer(0), !row.null(1)};
+  }
+
+  /// A control and its interventions come one after another.
+  std::int64_t condition_id(const std::string& json) {
+    if (condition_ == 0 || json_ != json) {
+      database_.kept("INSERT INTO conditions (json) VALUES (?)").run(json);
+      condition_ = database_.last_row();
+      json_ = json;
+    }
+    return condition_;
+  }
+
+  const Database& database_;
+  std::string json_;
+  std::int64_t condition_ = 0;
+};
+
+std::int64_t experiment_id(const Database& database, const ExperimentRow& experiment) {
+  database
+      .kept("INSERT INTO experiments (name, description, source, digest, members) "
+            "VALUES (?, ?, ?, ?, 0) ON CONFLICT (name) DO UPDATE SET "
+            "description = excluded.description, source = excluded.source, "
+            "digest = excluded.digest")
+      .run(experiment.name, experiment.description, experiment.source, experiment.digest);
+  Cursor row = database.kept("SELECT id FROM experiments WHERE name = ?").rows(experiment.name);
+  row.next();
+  return row.integer(0);
+}
+
+}  // namespace
+
+void Store::State::declare_metrics(std::int64_t experiment, const std::vector<MetricRow>& metrics) {
+  database->kept("DELETE FROM experiment_metrics WHERE experiment = ?").run(experiment);
+  for (const MetricRow& row : metrics) {
+    const std::int64_t id = metric(row.definition);
+    database->kept("UPDATE metrics SET name = ?, parameters = ? WHERE id = ?")
+        .run(row.name, row.parameters, id);
+    database
+        ->kept("INSERT INTO experiment_metrics (experiment, name, metric) VALUES (?, ?, ?) "
+               "ON CONFLICT DO NOTHING")
+        .run(experiment, row.name, id);
+  }
+}
+
+void Store::declare(const ExperimentRow& experiment,
+                    const std::function<std::optional<Member>()>& next) {
+  State& state = *state_;
+  const Database& database = *state.database;
+  state.check_writable();
+  {
+    Cursor row = database.kept("SELECT digest FROM experiments WHERE name = ?").rows(experiment.name);
+    if (row.next() && row.digest(0) == experiment.digest) return;
+  }
+  state.write([&] {
+    const std::int64_t id = experiment_id(database, experiment);
+    state.declare_metrics(id, experiment.metrics);
+    database.kept("DELETE FROM members WHERE experiment = ?").run(id);
+    TrialWriter trials(database);
+    FactorWriter factors(database);
+    std::int64_t members = 0;
+    while (const std::optional<Member> member = next()) {
+      const std::int64_t trial = trials.id(*member);
+      database
+          .kept("INSERT INTO members (experiment, number, control, variation, intervention, "
+                "trial, steps) VALUES (?, ?, ?, ?, ?, ?, ?)")
+          .run(id, member->number, member->control, member->variation, member->intervention, trial,
+               member->steps);
+      factors.add(database.last_row(), member->factors);
+      ++members;
+    }
+    factors.finish();
+    database.kept("UPDATE experiments SET members = ? WHERE id = ?").run(members, id);
+  });
+}
+
+}  // namespace perturb

@@ -1,0 +1,17 @@
+// What this machine calls itself, for people who read where a run took place.
+#pragma once
+
+#include <unistd.h>
+
+#include <array>
+#include <string>
+
+namespace perturb {
+
+inline std::string host_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown host";
+  return name.data();
+}
+
+}  // namespace perturb

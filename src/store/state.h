@@ -1,0 +1,48 @@
+// What an open store consists of. Private to src/store: its parts are spread over store.cpp
+// (open, runs), declare.cpp, keep.cpp, known.cpp and query.cpp.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "perturb/core/digest.h"
+#include "perturb/core/files.h"
+#include "perturb/store/store.h"
+#include "store/sqlite.h"
+
+namespace perturb {
+
+struct Store::State {
+  std::filesystem::path folder;
+  std::optional<FileLock> lock;  // let go only after the database is closed
+  std::unique_ptr<Database> database;
+  bool writable = false;
+
+  // Records that were kept but not committed yet.
+  std::optional<Transaction> batch;
+  std::chrono::steady_clock::time_point batch_begin;
+  // Why the store takes nothing more; empty while it does.
+  std::string broken;
+
+  // Ids of metrics by definition; forgotten when what may have made them is rolled back.
+  std::unordered_map<Digest, std::int64_t> metric_ids;
+
+  ~State();
+
+  /// Throws unless the store may be written to.
+  void check_writable() const;
+  void flush();
+  /// Runs `work` in a transaction of its own, after the batch.
+  void write(const std::function<void()>& work);
+  /// The metric of that definition, which is made, without a name, if it is new.
+  std::int64_t metric(const Digest& definition);
+  void declare_metrics(std::int64_t experiment, const std::vector<MetricRow>& metrics);
+};
+
+}  // namespace perturb

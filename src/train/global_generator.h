@@ -1,0 +1,12 @@
+// LibTorch's global generator, which nothing here may move: all threads share it, and what
+// depends on it depends on everything that ran before.
+#pragma once
+
+#include <cstdint>
+
+namespace perturb {
+
+/// Changes whenever somebody draws from the generator or seeds it.
+std::uint64_t global_generator_digest();
+
+}  // namespace perturb

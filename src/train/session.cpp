@@ -1,0 +1,191 @@
+#include "perturb/train/session.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "perturb/core/random.h"
+#include "perturb/train/draw.h"
+#include "perturb/train/intervention.h"
+#include "perturb/train/metric.h"
+#include "perturb/train/optimizer.h"
+#include "perturb/train/pass.h"
+#include "perturb/train/schedule.h"
+#include "perturb/train/task.h"
+#include "train/finite_watch.h"
+
+namespace perturb {
+namespace {
+
+std::uint64_t seed(const Condition& condition, std::string_view stream) {
+  return static_cast<std::uint64_t>(condition.integer("seeds." + std::string(stream)));
+}
+
+}  // namespace
+
+struct Session::Parts {
+  Parts(const Assignment& assignment, const Registries& registries, const Dataset& data);
+
+  /// Puts what is in force from `step` on in force.
+  void enter();
+  void take_step();
+  Examples batch();
+
+  const Assignment& assignment;
+  const Registries& registries;
+  const Dataset& data;
+  const Calendar calendar;
+  const c10::Device device;
+
+  std::unique_ptr<Task> task;
+  FlatState state;
+  Tensor initial;
+  std::vector<std::unique_ptr<Metric>> metrics;
+  FiniteWatch watch;
+  Step step = 0;
+
+  // In force over [.., until):
+  Step until = 0;
+  const Stretch* stretch = nullptr;
+  std::string optimizer_kind;
+  std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<Schedule> schedule;
+  std::vector<std::unique_ptr<Intervention>> active;
+  std::uint64_t shuffle_seed = 0;
+  std::uint64_t dropout_seed = 0;
+
+  Batch place;   ///< of the step's examples in the epoch's order
+  Tensor order;  ///< of the epoch `ordered_epoch`, undefined if it is out of date
+  std::int64_t ordered_epoch = -1;
+
+ private:
+  std::vector<Model*> start_task();
+};
+
+std::vector<Model*> Session::Parts::start_task() {
+  const auto& condition = assignment.trial.condition;
+  if (data.train.size() != assignment.examples) {
+    throw Error(ExitCode::Usage,
+                "the data set has " + std::to_string(data.train.size()) +
+                    " training examples, the plan counted " + std::to_string(assignment.examples),
+                "did its files change while the run was going on?");
+  }
+  task = registries.tasks.at(condition.text("task.kind"))(condition);
+  return task->start({condition, data, registries});
+}
+
+Session::Parts::Parts(const Assignment& assignment_, const Registries& registries_,
+                      const Dataset& data_)
+    : assignment(assignment_),
+      registries(registries_),
+      data(data_),
+      calendar(assignment_.trial.timeline, assignment_.examples),
+      device(assignment_.trial.condition.text("train.device")),
+      state(start_task(), device),
+      watch(device.is_cpu()) {
+  for (const auto& operation : assignment.trial.timeline.at_init) {
+    const auto& make = registries.interventions.at(operation.kind);
+    make(operation.parameters, assignment.trial.condition)->perturb(state, 0);
+  }
+  initial = state.parameters().clone();
+  watch.add(at::zeros({}, initial.options()), initial);
+  for (const auto& metric : assignment.metrics) {
+    metrics.push_back(registries.metrics.at(metric.kind)(metric.parameters));
+  }
+}
+
+void Session::Parts::enter() {
+  const auto& stretches = assignment.trial.timeline.stretches;
+  const auto found = std::find_if(stretches.begin(), stretches.end(),
+                                  [&](const Stretch& other) { return step < other.window.end; });
+  stretch = &*found;
+  until = stretch->window.end;
+  const auto& condition = stretch->condition;
+
+  if (const auto& kind = condition.text("optimizer.kind"); kind != optimizer_kind) {
+    // Moments of one kind of optimizer mean nothing to another.
+    optimizer_kind = kind;
+    optimizer = registries.optimizers.at(kind)();
+    state.reset_moments(optimizer->moments());
+  }
+  optimizer->configure(condition);
+  schedule =
+      registries.schedules.at(condition.text("schedule.kind"))(condition, assignment.end);
+  active.clear();
+  for (const auto& operation : stretch->active) {
+    active.push_back(
+        registries.interventions.at(operation.kind)(operation.parameters, condition));
+  }
+  dropout_seed = seed(condition, "dropout");
+  if (const auto now = seed(condition, "shuffle"); now != shuffle_seed) {
+    shuffle_seed = now;
+    ordered_epoch = -1;
+  }
+}
+
+Examples Session::Parts::batch() {
+  place = calendar.batch(step);
+  if (place.epoch != ordered_epoch) {
+    Random random(shuffle_seed, "order", static_cast<std::uint64_t>(place.epoch));
+    order = draw_order(random, data.train.size()).to(device);
+    ordered_epoch = place.epoch;
+  }
+  return data.train.gather(order.narrow(0, place.offset, place.size));
+}
+
+void Session::Parts::take_step() {
+  const auto examples = batch();
+  auto pass = Pass::training(dropout_seed, step);
+  for (const auto& intervention : active) intervention->perturb(state, step);
+  for (const auto& intervention : active) intervention->watch(pass, step);
+
+  state.gradients().zero_();
+  const auto loss = task->step(examples, pass);
+  for (const auto& intervention : active) intervention->after_backward(state, step);
+
+  optimizer->step(state, schedule->factor(step, place.epoch));
+  state.count_update();
+  watch.add(loss, state.parameters());
+}
+
+Session::Session(const Assignment& assignment, const Registries& registries, const Dataset& data)
+    : parts_(std::make_unique<Parts>(assignment, registries, data)) {}
+
+Session::~Session() = default;
+
+Step Session::step() const { return parts_->step; }
+
+const FlatState& Session::state() const { return parts_->state; }
+
+Outcome Session::advance(Step until, Progress& progress) {
+  auto& parts = *parts_;
+  while (true) {
+    if (parts.watch.is_full() || parts.step >= until) {
+      if (const auto back = parts.watch.first_not_finite()) {
+        // What was seen last belongs to the step before this one; the initial state, which no
+        // step made, counts as step 0.
+        parts.step = std::max<Step>(0, parts.step - static_cast<Step>(*back));
+        return Outcome::Diverged;
+      }
+      progress.step.store(parts.step, std::memory_order_relaxed);
+      progress.loss.store(parts.watch.last_loss(), std::memory_order_relaxed);
+    }
+    if (parts.step >= until) return Outcome::Done;
+    if (progress.stop.load(std::memory_order_relaxed)) return Outcome::Interrupted;
+    if (parts.step >= parts.until) parts.enter();
+    parts.take_step();
+    ++parts.step;
+  }
+}
+
+std::vector<double> Session::measure(const std::vector<std::size_t>& metrics) {
+  Observation observed(parts_->state, parts_->initial, parts_->data, *parts_->task);
+  std::vector<double> values;
+  values.reserve(metrics.size());
+  for (const auto metric : metrics) values.push_back(parts_->metrics.at(metric)->measure(observed));
+  return values;
+}
+
+}  // namespace perturb
