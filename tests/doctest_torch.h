@@ -3,7 +3,8 @@
 // first and its family struck out. Include this, never <doctest/doctest.h>, in such a test.
 #pragma once
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <c10/util/Logging.h>
 
 #undef CHECK
 #undef CHECK_EQ

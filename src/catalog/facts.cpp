@@ -98,7 +98,7 @@ DataFacts of_csv(const Condition& condition, const fs::path& beside, DigestCache
     });
     const double fraction = condition.number("data.test_fraction");
     auto facts = divided(content.examples, test_rows(content.examples, fraction), fraction);
-    facts.digest = content.digest;
+    if (facts.missing.empty()) facts.digest = content.digest;
     return facts;
   } catch (const Error& problem) {
     return missing(path.string() + ": " + one_line(problem));

@@ -24,9 +24,9 @@ constexpr double kSlowGflops = 15;
 struct Finding {
   enum class Kind { Fine, Note, Problem };
   Kind kind = Kind::Fine;
-  std::string subject;
-  std::string text;
-  std::string advice;
+  std::string subject = {};
+  std::string text = {};
+  std::string advice = {};
 };
 using Findings = std::vector<Finding>;
 

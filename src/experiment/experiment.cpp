@@ -342,7 +342,8 @@ struct Experiment::State {
     if (path.ends_with(".kind") || schema->parameter(condition, path)) return;
     const auto section = section_of(path);
     problems.error(setting.level.place,
-                   fmt::format("\"{}\" varies, but {} \"{}\" has no such parameter", path, section,
+                   fmt::format("\"{}\" {}, but {} \"{}\" has no such parameter", path,
+                               setting.path == path ? "varies" : "is set", section,
                                condition.text(section + ".kind")),
                    fmt::format("it belongs to: {}; any_of = [{{...}}, {{...}}] gives each kind its own levels",
                                fields.kinds_with(path)));

@@ -85,7 +85,10 @@ class Reader {
     for (const auto& known : fields_.paths()) {
       if (section_of(known) == section_of(path)) candidates.push_back(known);
     }
-    if (candidates.empty()) candidates = fields_.paths();
+    if (candidates.empty()) {
+      candidates = fields_.paths();
+      for (const auto& section : sections()) candidates.emplace_back(section.name);
+    }
     problems_.error(place, fmt::format("unknown key \"{}\"", path), suggestion(path, candidates));
   }
 

@@ -32,8 +32,12 @@ class FactorWriter {
 
   void add(std::int64_t member, const std::vector<std::pair<std::string, Value>>& factors) {
     places_.clear();
-    for (std::size_t i = 0; i < factors.size(); ++i) places_.push_back(place(factors[i].first, i));
-    if (!insert_) prepare();
+    for (std::size_t i = 0; i < factors.size(); ++i) {
+      // Members mostly have the same names in the same order, so that comparing with the name
+      // that the former one had here saves looking it up.
+      if (i >= former_.size() || former_[i].first != factors[i].first) learn(factors);
+      places_.push_back(former_[i].second);
+    }
     // What this member does not have is null, not what the former one had.
     insert_->clear();
     insert_->bind_integer(1, member);
@@ -43,46 +47,49 @@ class FactorWriter {
   }
 
   /// Views show columns that there were when they were made.
-  void finish() {
+  void finish() const {
     if (views_dropped_) create_views(database_);
   }
 
  private:
-  /// Where the factor's value is bound. Members mostly have the same names in the same order,
-  /// so that comparing with the name that stood at `hint` before saves looking it up.
-  int place(const std::string& name, std::size_t hint) {
-    if (hint < used_.size() && used_[hint].first == name) return used_[hint].second;
-    auto found = places_by_name_.find(name);
-    if (found == places_by_name_.end()) {
-      add_column_unless_there(name);
-      // 1 is the member.
-      const int next = static_cast<int>(places_by_name_.size()) + 2;
-      found = places_by_name_.emplace(name, next).first;
-      inserted_.push_back(name);
-      insert_.reset();
+  /// Makes `former_` the names of these factors, with columns and places for the new ones.
+  void learn(const std::vector<std::pair<std::string, Value>>& factors) {
+    add_columns(factors);
+    const std::size_t before = inserted_.size();
+    former_.clear();
+    for (const auto& [name, value] : factors) {
+      // Place 1 is the member's.
+      const auto [entry, is_new] =
+          places_by_name_.try_emplace(name, static_cast<int>(inserted_.size()) + 2);
+      if (is_new) inserted_.push_back(name);
+      former_.emplace_back(name, entry->second);
     }
-    if (hint >= used_.size()) used_.resize(hint + 1);
-    used_[hint] = *found;
-    return found->second;
+    if (inserted_.size() > before || !insert_) prepare();
   }
 
-  void add_column_unless_there(const std::string& name) {
-    if (std::find(columns_.begin(), columns_.end(), name) != columns_.end()) return;
-    if (!is_factor_name(name) || is_view_column(name)) {
-      throw Error(ExitCode::Usage, fmt::format("\"{}\" cannot be the name of a factor", name),
-                  "names are at most 64 of a-z 0-9 _ . - and none of the views' columns");
+  void add_columns(const std::vector<std::pair<std::string, Value>>& factors) {
+    const std::size_t before = columns_.size();
+    for (const auto& [name, value] : factors) {
+      if (std::find(columns_.begin(), columns_.end(), name) != columns_.end()) continue;
+      if (!is_factor_name(name) || is_view_column(name)) {
+        throw Error(ExitCode::Usage, fmt::format("\"{}\" cannot be the name of a factor", name),
+                    "names are at most 64 of a-z 0-9 _ . - and none of the views' columns");
+      }
+      columns_.push_back(name);
     }
-    if (columns_.size() >= kMostFactors) {
+    if (columns_.size() == before) return;
+    if (columns_.size() > kMostFactors) {
       throw Error(ExitCode::Usage,
-                  fmt::format("the store has {} factors already: no room for \"{}\"",
-                              columns_.size(), name),
+                  fmt::format("the store has columns for {} factors, and no room for {} more",
+                              before, columns_.size() - before),
                   "keep this experiment in another store (--store)");
     }
     // Every ALTER reads the whole schema again, views and all.
     if (!std::exchange(views_dropped_, true)) drop_views(database_);
-    insert_.reset();
-    database_.execute(fmt::format("ALTER TABLE factors ADD COLUMN {} ANY", sql_name(name)));
-    columns_.push_back(name);
+    for (std::size_t i = before; i < columns_.size(); ++i) {
+      database_.execute(
+          fmt::format("ALTER TABLE factors ADD COLUMN {} ANY", sql_name(columns_[i])));
+    }
   }
 
   void prepare() {
@@ -99,8 +106,8 @@ class FactorWriter {
   std::vector<std::string> columns_;   // of the table
   std::vector<std::string> inserted_;  // of the statement, in the order of its arguments
   std::unordered_map<std::string, int> places_by_name_;
-  std::vector<std::pair<std::string, int>> used_;  // by position within the former members
-  std::vector<int> places_;                        // of the member at hand
+  std::vector<std::pair<std::string, int>> former_;  // names and places of the former member
+  std::vector<int> places_;                          // of the member at hand
   std::optional<Statement> insert_;
   bool views_dropped_ = false;
 };
@@ -153,10 +160,11 @@ class TrialWriter {
 
 std::int64_t experiment_id(const Database& database, const ExperimentRow& experiment) {
   database
-      .kept("INSERT INTO experiments (name, description, source, digest, members) "
-            "VALUES (?, ?, ?, ?, 0) ON CONFLICT (name) DO UPDATE SET "
-            "description = excluded.description, source = excluded.source, "
-            "digest = excluded.digest")
+      .kept(
+          "INSERT INTO experiments (name, description, source, digest, members) "
+          "VALUES (?, ?, ?, ?, 0) ON CONFLICT (name) DO UPDATE SET "
+          "description = excluded.description, source = excluded.source, "
+          "digest = excluded.digest")
       .run(experiment.name, experiment.description, experiment.source, experiment.digest);
   Cursor row = database.kept("SELECT id FROM experiments WHERE name = ?").rows(experiment.name);
   row.next();
@@ -172,8 +180,9 @@ void Store::State::declare_metrics(std::int64_t experiment, const std::vector<Me
     database->kept("UPDATE metrics SET name = ?, parameters = ? WHERE id = ?")
         .run(row.name, row.parameters, id);
     database
-        ->kept("INSERT INTO experiment_metrics (experiment, name, metric) VALUES (?, ?, ?) "
-               "ON CONFLICT DO NOTHING")
+        ->kept(
+            "INSERT INTO experiment_metrics (experiment, name, metric) VALUES (?, ?, ?) "
+            "ON CONFLICT (experiment, name, metric) DO NOTHING")
         .run(experiment, row.name, id);
   }
 }
@@ -184,7 +193,8 @@ void Store::declare(const ExperimentRow& experiment,
   const Database& database = *state.database;
   state.check_writable();
   {
-    Cursor row = database.kept("SELECT digest FROM experiments WHERE name = ?").rows(experiment.name);
+    Cursor row =
+        database.kept("SELECT digest FROM experiments WHERE name = ?").rows(experiment.name);
     if (row.next() && row.digest(0) == experiment.digest) return;
   }
   state.write([&] {
@@ -197,8 +207,9 @@ void Store::declare(const ExperimentRow& experiment,
     while (const std::optional<Member> member = next()) {
       const std::int64_t trial = trials.id(*member);
       database
-          .kept("INSERT INTO members (experiment, number, control, variation, intervention, "
-                "trial, steps) VALUES (?, ?, ?, ?, ?, ?, ?)")
+          .kept(
+              "INSERT INTO members (experiment, number, control, variation, intervention, "
+              "trial, steps) VALUES (?, ?, ?, ?, ?, ?, ?)")
           .run(id, member->number, member->control, member->variation, member->intervention, trial,
                member->steps);
       factors.add(database.last_row(), member->factors);

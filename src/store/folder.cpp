@@ -1,12 +1,11 @@
 #include "store/folder.h"
 
-#include <sys/vfs.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <sys/vfs.h>
 #include <system_error>
+#include <unistd.h>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -70,7 +69,8 @@ FileLock lock_folder(const fs::path& folder) {
                 fmt::format("the store {} is in use by {}", folder.string(), holder(path)),
                 "wait until it has ended; reading (status, show, query) works meanwhile");
   }
-  const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
+  const auto now =
+      std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
   lock->describe(fmt::format("process {} on {} since {:%Y-%m-%dT%H:%M:%SZ}: {}", ::getpid(),
                              host_name(), fmt::gmtime(now), command_line()));
   return std::move(*lock);
@@ -91,7 +91,7 @@ void check_no_orphaned_log(const fs::path& database) {
 }
 
 std::string_view journal_mode_for(const fs::path& folder) {
-  struct statfs status{};
+  struct statfs status {};
   if (::statfs(folder.c_str(), &status) != 0) return "wal";
   return may_be_shared(static_cast<long>(status.f_type)) ? "truncate" : "wal";
 }

@@ -1,10 +1,9 @@
 // What this machine calls itself, for people who read where a run took place.
 #pragma once
 
-#include <unistd.h>
-
 #include <array>
 #include <string>
+#include <unistd.h>
 
 namespace perturb {
 

@@ -49,21 +49,22 @@ std::int64_t keep_outcome(const Database& database, RunId run, const Record& rec
     stored.emplace().id = database.last_row();
   }
   if (replaces(record, *stored)) {
-    database
-        .kept("UPDATE all_trials SET outcome = ?, step = ?, message = ?, run = ? WHERE id = ?")
+    database.kept("UPDATE all_trials SET outcome = ?, step = ?, message = ?, run = ? WHERE id = ?")
         .run(name_of(record.outcome), record.step, record.message, run, stored->id);
   }
   std::optional<std::int64_t> done;
   if (record.outcome == Outcome::Done) done = record.step;
   database
-      .kept("UPDATE all_trials SET seconds = seconds + ?1, trained = trained + ?2, "
-            "done = CASE WHEN ?3 > ifnull(done, -1) THEN ?3 ELSE done END WHERE id = ?4")
+      .kept(
+          "UPDATE all_trials SET seconds = seconds + ?1, trained = trained + ?2, "
+          "done = CASE WHEN ?3 > ifnull(done, -1) THEN ?3 ELSE done END WHERE id = ?4")
       .run(record.seconds, record.trained, done, stored->id);
   return stored->id;
 }
 
 std::int64_t state_id(const Database& database, const Digest& state) {
-  database.kept("INSERT INTO states (digest) VALUES (?) ON CONFLICT DO NOTHING").run(state);
+  database.kept("INSERT INTO states (digest) VALUES (?) ON CONFLICT (digest) DO NOTHING")
+      .run(state);
   if (database.changes() == 1) return database.last_row();
   Cursor row = database.kept("SELECT id FROM states WHERE digest = ?").rows(state);
   row.next();
@@ -74,8 +75,9 @@ std::int64_t state_id(const Database& database, const Digest& state) {
 bool keep_state(const Database& database, std::int64_t trial, const Measured& measured,
                 std::int64_t state) {
   database
-      .kept("INSERT INTO trial_states (trial, step, epoch, state) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT DO NOTHING")
+      .kept(
+          "INSERT INTO trial_states (trial, step, epoch, state) VALUES (?, ?, ?, ?) "
+          "ON CONFLICT (trial, step) DO NOTHING")
       .run(trial, measured.step, measured.epoch, state);
   if (database.changes() == 1) return true;
   Cursor row = database.kept("SELECT state FROM trial_states WHERE trial = ? AND step = ?")
@@ -87,8 +89,9 @@ bool keep_state(const Database& database, std::int64_t trial, const Measured& me
 bool keep_value(const Database& database, std::int64_t state, std::int64_t metric, double value) {
   // NaN becomes null.
   database
-      .kept("INSERT INTO measurements (state, metric, value) VALUES (?, ?, ?) "
-            "ON CONFLICT DO NOTHING")
+      .kept(
+          "INSERT INTO measurements (state, metric, value) VALUES (?, ?, ?) "
+          "ON CONFLICT (state, metric) DO NOTHING")
       .run(state, metric, value);
   if (database.changes() == 1) return true;
   Cursor row = database.kept("SELECT value FROM measurements WHERE state = ? AND metric = ?")

@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 fs::path back_up(const Database& database, std::int64_t layout) {
   const fs::path folder = database.path().parent_path();
   fs::path copy = folder / fmt::format("results-v{}.db", layout);
-  for (int i = 2; fs::exists(copy); ++i) copy = folder / fmt::format("results-v{}-{}.db", layout, i);
+  for (int i = 2; fs::exists(copy); ++i)
+    copy = folder / fmt::format("results-v{}-{}.db", layout, i);
   fs::path unfinished = copy;
   unfinished += ".tmp";
   fs::remove(unfinished);
@@ -45,8 +46,8 @@ void create_tables(const Database& database) {
   Transaction transaction(database);
   database.execute(kSchema);
   create_views(database);
-  database.execute(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}",
-                               kApplicationId, kLayout));
+  database.execute(
+      fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplicationId, kLayout));
   transaction.commit();
 }
 

@@ -15,14 +15,17 @@ namespace perturb {
 namespace {
 
 /// What a question may do: read, and call SQLite's functions.
-int permit(void*, int action, const char*, const char* detail, const char*, const char*) {
+int permit(void*, int action, const char* table, const char* detail, const char*, const char*) {
   switch (action) {
     case SQLITE_SELECT:
+    case SQLITE_RECURSIVE:
+      return SQLITE_OK;
     case SQLITE_READ:
-    case SQLITE_RECURSIVE: return SQLITE_OK;
+      return table && std::string_view(table).starts_with("pragma_") ? SQLITE_DENY : SQLITE_OK;
     case SQLITE_FUNCTION:
       return detail && std::string_view(detail) == "load_extension" ? SQLITE_DENY : SQLITE_OK;
-    default: return SQLITE_DENY;
+    default:
+      return SQLITE_DENY;
   }
 }
 
@@ -75,8 +78,7 @@ std::string advice(const Database& database, std::string_view message) {
 }
 
 [[noreturn]] void refuse(const std::string& why) {
-  throw Error(ExitCode::Usage, why,
-              "ask one SELECT; nothing but `perturb run` writes to a store");
+  throw Error(ExitCode::Usage, why, "ask one SELECT; nothing but `perturb run` writes to a store");
 }
 
 /// Throws the error that preparing or stepping ended in.
@@ -95,12 +97,14 @@ std::string advice(const Database& database, std::string_view message) {
 
 Statement prepare(const Database& database, const std::string& sql) {
   if (sql.find('\0') != std::string::npos) refuse("the question contains a zero byte");
-  const OnlyReading only(database.get());
   const char* text = sql.c_str();
   const auto next = [&] {
     sqlite3_stmt* prepared = nullptr;
     const auto left = static_cast<int>(sql.c_str() + sql.size() - text);
-    const int result = ::sqlite3_prepare_v2(database.get(), text, left, &prepared, &text);
+    const int result = [&] {
+      const OnlyReading only(database.get());
+      return ::sqlite3_prepare_v2(database.get(), text, left, &prepared, &text);
+    }();
     Statement statement(database, prepared);
     if (result != SQLITE_OK) fail(database, result);
     return statement;
@@ -127,21 +131,25 @@ void bind(Statement& statement, const std::vector<Value>& arguments) {
 
 Cell cell(sqlite3_stmt* statement, int column) {
   switch (::sqlite3_column_type(statement, column)) {
-    case SQLITE_INTEGER: return ::sqlite3_column_int64(statement, column);
-    case SQLITE_FLOAT: return ::sqlite3_column_double(statement, column);
+    case SQLITE_INTEGER:
+      return ::sqlite3_column_int64(statement, column);
+    case SQLITE_FLOAT:
+      return ::sqlite3_column_double(statement, column);
     case SQLITE_TEXT: {
       const auto* text = reinterpret_cast<const char*>(::sqlite3_column_text(statement, column));
       if (!text) throw std::bad_alloc();
       return std::string(text, static_cast<std::size_t>(::sqlite3_column_bytes(statement, column)));
     }
     case SQLITE_BLOB: {
-      const auto* bytes = static_cast<const std::uint8_t*>(::sqlite3_column_blob(statement, column));
+      const auto* bytes =
+          static_cast<const std::uint8_t*>(::sqlite3_column_blob(statement, column));
       const auto size = static_cast<std::size_t>(::sqlite3_column_bytes(statement, column));
       std::string hex;
       for (std::size_t i = 0; i < size; ++i) hex += fmt::format("{:02x}", bytes[i]);
       return hex;
     }
-    default: return std::monostate();
+    default:
+      return std::monostate();
   }
 }
 

@@ -84,8 +84,9 @@ CREATE TABLE trial_states (
   state INTEGER NOT NULL REFERENCES states,
   PRIMARY KEY (trial, step)
 ) STRICT, WITHOUT ROWID;
--- A trial is compared with its control at the same epoch.
-CREATE INDEX trial_epochs ON trial_states (trial, epoch);
+-- A trial is compared with its control at the same epoch. With the state, so that the index alone
+-- answers.
+CREATE INDEX trial_epochs ON trial_states (trial, epoch, state);
 
 CREATE TABLE metrics (
   id         INTEGER PRIMARY KEY,

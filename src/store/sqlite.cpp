@@ -55,8 +55,10 @@ Error error(int result, const std::string& what, const std::filesystem::path& pa
     case SQLITE_IOERR:
       return {ExitCode::Disk, fmt::format("cannot read or write {}: {}", file, what),
               "check the disk, then run again: what was finished is kept"};
-    case SQLITE_INTERRUPT: return {ExitCode::Interrupted, "interrupted", ""};
-    default: return {ExitCode::Store, fmt::format("{}: {}", file, what), ""};
+    case SQLITE_INTERRUPT:
+      return {ExitCode::Interrupted, "interrupted", ""};
+    default:
+      return {ExitCode::Store, fmt::format("{}: {}", file, what), ""};
   }
 }
 
@@ -81,7 +83,9 @@ bool Cursor::null(int column) const {
   return ::sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
 
-std::int64_t Cursor::integer(int column) const { return ::sqlite3_column_int64(statement_, column); }
+std::int64_t Cursor::integer(int column) const {
+  return ::sqlite3_column_int64(statement_, column);
+}
 
 double Cursor::real(int column) const { return ::sqlite3_column_double(statement_, column); }
 
@@ -95,10 +99,12 @@ std::string_view Cursor::text(int column) const {
 Digest Cursor::digest(int column) const {
   Digest digest;
   const void* bytes = ::sqlite3_column_blob(statement_, column);
-  if (!bytes || ::sqlite3_column_bytes(statement_, column) != static_cast<int>(digest.bytes.size())) {
-    throw Error(ExitCode::Store,
-                fmt::format("{} is damaged: an id is not 32 bytes long", database_->path().string()),
-                kDamaged);
+  if (!bytes ||
+      ::sqlite3_column_bytes(statement_, column) != static_cast<int>(digest.bytes.size())) {
+    throw Error(
+        ExitCode::Store,
+        fmt::format("{} is damaged: an id is not 32 bytes long", database_->path().string()),
+        kDamaged);
   }
   std::memcpy(digest.bytes.data(), bytes, digest.bytes.size());
   return digest;
@@ -179,10 +185,16 @@ void Database::Close::operator()(sqlite3* handle) const noexcept { ::sqlite3_clo
 Database::Database(std::filesystem::path path, Mode mode) : path_(std::move(path)) {
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   switch (mode) {
-    case Mode::Read: flags |= SQLITE_OPEN_READONLY; break;
-    case Mode::Write: flags |= SQLITE_OPEN_READWRITE; break;
+    case Mode::Read:
+      flags |= SQLITE_OPEN_READONLY;
+      break;
+    case Mode::Write:
+      flags |= SQLITE_OPEN_READWRITE;
+      break;
     case Mode::Create:
-    case Mode::Memory: flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE; break;
+    case Mode::Memory:
+      flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+      break;
   }
   // Absolute, so that no folder's name is taken for a URI or for ":memory:".
   const std::string name =
@@ -256,8 +268,8 @@ void Database::interrupt() const noexcept { ::sqlite3_interrupt(handle_.get()); 
 bool Database::checkpoint() const noexcept {
   // Whoever reads now keeps the log from being emptied; that is no reason to wait.
   ::sqlite3_busy_timeout(handle_.get(), 0);
-  const int result = ::sqlite3_wal_checkpoint_v2(handle_.get(), nullptr,
-                                                 SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  const int result = ::sqlite3_wal_checkpoint_v2(handle_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE,
+                                                 nullptr, nullptr);
   ::sqlite3_busy_timeout(handle_.get(), kBusyMilliseconds);
   return result == SQLITE_OK;
 }

@@ -1,12 +1,11 @@
 #include "perturb/store/store.h"
 
-#include <sys/types.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cassert>
 #include <exception>
+#include <sys/types.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 
 #include <fmt/format.h>
@@ -139,8 +138,9 @@ RunId Store::begin_run(const RunRow& run) {
   RunId id = 0;
   state_->write([&] {
     state_->database
-        ->kept("INSERT INTO runs (experiment, command, version, fingerprint, host, pid, started) "
-               "VALUES (?, ?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))")
+        ->kept(
+            "INSERT INTO runs (experiment, command, version, fingerprint, host, pid, started) "
+            "VALUES (?, ?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))")
         .run(run.experiment, run.command, run.version, run.fingerprint, host_name(),
              std::int64_t{::getpid()});
     id = state_->database->last_row();
@@ -151,8 +151,9 @@ RunId Store::begin_run(const RunRow& run) {
 void Store::end_run(RunId run, std::string_view outcome) {
   state_->write([&] {
     state_->database
-        ->kept("UPDATE runs SET outcome = ?, ended = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') "
-               "WHERE id = ?")
+        ->kept(
+            "UPDATE runs SET outcome = ?, ended = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') "
+            "WHERE id = ?")
         .run(outcome, run);
   });
 }

@@ -58,9 +58,9 @@ WHERE m.experiment = e.id AND m.number <> m.control
   AND cv.state = cs.state AND cv.metric = q.metric)sql";
 
 constexpr std::array<std::string_view, 21> kColumns = {
-    "experiment", "number",  "trial",   "control", "variation",     "intervention", "steps",
-    "outcome",    "step",    "done",    "message", "seconds",       "trained",      "run",
-    "condition",  "operations", "epoch", "metric", "value", "control_value", "difference"};
+    "experiment", "number",     "trial", "control", "variation", "intervention",  "steps",
+    "outcome",    "step",       "done",  "message", "seconds",   "trained",       "run",
+    "condition",  "operations", "epoch", "metric",  "value",     "control_value", "difference"};
 
 }  // namespace
 

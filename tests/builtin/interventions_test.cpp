@@ -13,15 +13,17 @@ namespace {
 /// Tensors of several shapes, among them a zero one and one of a single element.
 struct Odd final : Model {
   Odd() {
-    for (const std::vector<std::int64_t>& shape :
-         {std::vector<std::int64_t>{40, 30}, {2}, {6, 1, 5, 5}, {1}, {7}}) {
-      const auto name = "p" + std::to_string(parameters().size()) + ".weight";
-      const auto tensor = add_parameter(name, shape, Role::Weight, 1, 1);
-      if (shape[0] == 7) continue;  // stays zero
-      Random random(0, name);
-      const at::NoGradGuard no_gradients;
-      tensor.copy_(draw_normal(random, shape).mul_(0.3));
-    }
+    add("matrix.weight", {40, 30});
+    add("pair.weight", {2});
+    add("kernel.weight", {6, 1, 5, 5});
+    add("single.weight", {1});
+    add_parameter("zero.weight", {7}, Role::Weight, 1, 1);
+  }
+  void add(const std::string& name, const std::vector<std::int64_t>& shape) {
+    const auto tensor = add_parameter(name, shape, Role::Weight, 1, 1);
+    Random random(0, name);
+    const at::NoGradGuard no_gradients;
+    tensor.copy_(draw_normal(random, shape).mul_(0.3));
   }
   Tensor forward(const Tensor& inputs, Pass&) override { return inputs; }
 };
@@ -42,7 +44,7 @@ struct Perturbed {
   Tensor before, after;
 };
 
-double norm(const Tensor& t) { return t.to(at::kDouble).norm().item<double>(); }
+double euclidean(const Tensor& t) { return t.to(at::kDouble).norm().item<double>(); }
 
 bool same_bits(const Tensor& a, const Tensor& b) {
   return at::equal(a.view(at::kInt), b.view(at::kInt));
@@ -53,14 +55,14 @@ TEST_CASE("rotate keeps the norm and moves by epsilon") {
     const Perturbed p({{"mode", "rotate"}, {"epsilon", epsilon}});
     for (const auto& slice : p.state.layout()) {
       const auto before = slice.of(p.before), after = slice.of(p.after);
-      const double r = norm(before);
+      const double r = euclidean(before);
       if (slice.size == 1 || r == 0) {
         CHECK_MESSAGE(same_bits(before, after), "it cannot turn: ", slice.name);
         continue;
       }
       // The result is rounded to float32: 6e-8 of the norm.
-      CHECK(norm(after) == doctest::Approx(r).epsilon(1e-6));
-      CHECK(std::abs(norm(after.to(at::kDouble) - before) - epsilon * r) < 1e-6 * r);
+      CHECK(euclidean(after) == doctest::Approx(r).epsilon(1e-6));
+      CHECK(std::abs(euclidean(after.to(at::kDouble) - before) - epsilon * r) < 1e-6 * r);
     }
   }
 }
@@ -68,12 +70,12 @@ TEST_CASE("rotate keeps the norm and moves by epsilon") {
 TEST_CASE("an absolute rotation moves by epsilon, whatever the norm") {
   const Perturbed p({{"mode", "rotate"}, {"epsilon", 0.05}, {"relative_to", "none"}});
   for (const auto& slice : p.state.layout()) {
-    if (slice.size == 1 || norm(slice.of(p.before)) == 0) continue;
-    const double moved = norm(slice.of(p.after).to(at::kDouble) - slice.of(p.before));
+    if (slice.size == 1 || euclidean(slice.of(p.before)) == 0) continue;
+    const double moved = euclidean(slice.of(p.after).to(at::kDouble) - slice.of(p.before));
     CHECK(moved == doctest::Approx(0.05).epsilon(1e-5));
   }
-  CHECK_THROWS_AS(Perturbed({{"mode", "rotate"}, {"epsilon", 100.0}, {"relative_to", "none"}}),
-                  Error);
+  const Parameters too_far = {{"mode", "rotate"}, {"epsilon", 100.0}, {"relative_to", "none"}};
+  CHECK_THROWS_AS(Perturbed{too_far}, Error);
 }
 
 TEST_CASE("rotate by twice the norm negates") {
@@ -102,7 +104,7 @@ TEST_CASE("gaussian noise has the promised size") {
   // 1,200 draws: the sample deviation is within 5 standard errors of 2 %.
   CHECK(size("none") == doctest::Approx(1).epsilon(0.1));
   CHECK(size("std") == doctest::Approx(w.std().item<double>()).epsilon(0.1));
-  CHECK(size("norm") == doctest::Approx(norm(w) / std::sqrt(1200.0)).epsilon(0.1));
+  CHECK(size("norm") == doctest::Approx(euclidean(w) / std::sqrt(1200.0)).epsilon(0.1));
 }
 
 TEST_CASE("seed and step address the noise, layers select") {
@@ -110,16 +112,19 @@ TEST_CASE("seed and step address the noise, layers select") {
     return Perturbed(changed, step).after;
   };
   CHECK(at::equal(after({}), after({})));
-  CHECK_FALSE(at::equal(after({}), after({{"seed", 1}})));
+  const Parameters reseeded = {{"seed", 1}};
+  CHECK_FALSE(at::equal(after({}), after(reseeded)));
   CHECK_FALSE(at::equal(after({}), after({}, 1)));
 
-  const Perturbed one({{"layers", "p0.*"}});
+  const Parameters first = {{"layers", "matrix.*"}};
+  const Perturbed one(first);
   for (const auto& slice : one.state.layout()) {
-    CHECK(same_bits(slice.of(one.before), slice.of(one.after)) == (slice.name != "p0.weight"));
+    CHECK(same_bits(slice.of(one.before), slice.of(one.after)) == (slice.name != "matrix.weight"));
     // The others' selection does not move this one's noise.
-    if (slice.name == "p0.weight") CHECK(at::equal(slice.of(one.after), slice.of(after({}))));
+    if (slice.name == "matrix.weight") CHECK(at::equal(slice.of(one.after), slice.of(after({}))));
   }
-  CHECK_THROWS_AS(Perturbed({{"layers", "conv*"}}), Error);
+  const Parameters nothing = {{"layers", "conv*"}};
+  CHECK_THROWS_AS(Perturbed{nothing}, Error);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "perturb/train/optimizer.h"
 
+#include <span>
+
 #include "builtin/optimizer_trajectories.h"
 #include "doctest_torch.h"
 #include "perturb/catalog/catalog.h"

@@ -14,9 +14,9 @@ namespace perturb {
 /// How a trial ended. Every one of them is a result and is counted in every table.
 enum class Outcome {
   Done,
-  Diverged,     ///< a loss or parameter became NaN or infinite; deterministic, so never retried
-  Failed,       ///< an exception; retried by the next run
-  Crashed,      ///< its process died
+  Diverged,  ///< a loss or parameter became NaN or infinite; deterministic, so never retried
+  Failed,    ///< an exception; retried by the next run
+  Crashed,   ///< its process died
   OutOfMemory,
   TimedOut,
   Interrupted,  ///< the run was stopped; not a result, and retried by the next run
@@ -36,9 +36,9 @@ struct Measured {
 struct Record {
   Digest trial;
   Outcome outcome = Outcome::Failed;
-  std::int64_t step = 0;   ///< steps completed; for a failure, the step that failed
-  std::string message;     ///< one line saying what went wrong; empty when done
-  double seconds = 0;      ///< wall time
+  std::int64_t step = 0;     ///< steps completed; for a failure, the step that failed
+  std::string message;       ///< one line saying what went wrong; empty when done
+  double seconds = 0;        ///< wall time
   std::int64_t trained = 0;  ///< optimizer steps actually taken for it
   std::vector<Measured> measured;
 };

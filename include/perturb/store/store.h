@@ -26,13 +26,13 @@ namespace perturb {
 
 /// One trial's place in an experiment.
 struct Member {
-  std::int64_t number = 0;       ///< position in the experiment
-  std::int64_t control = 0;      ///< the number of its control; its own for a control
+  std::int64_t number = 0;   ///< position in the experiment
+  std::int64_t control = 0;  ///< the number of its control; its own for a control
   std::int64_t variation = 0;
-  std::string intervention;      ///< label; "control" for the control
+  std::string intervention;  ///< label; "control" for the control
   Digest trial;
-  std::string condition;         ///< JSON of the variation's condition
-  std::string operations;        ///< JSON of the resolved operations; "[]" for the control
+  std::string condition;   ///< JSON of the variation's condition
+  std::string operations;  ///< JSON of the resolved operations; "[]" for the control
   /// Steps asked for. States beyond them, which another experiment may have had measured, are
   /// not shown as this one's. None: no limit.
   std::optional<std::int64_t> steps;
@@ -50,8 +50,8 @@ struct MetricRow {
 struct ExperimentRow {
   std::string name;
   std::string description;
-  std::string source;        ///< the file's text, for provenance
-  Digest digest;             ///< of all members, metrics and factors, so that an unchanged one is seen
+  std::string source;  ///< the file's text, for provenance
+  Digest digest;       ///< of all members, metrics and factors, so that an unchanged one is seen
   std::int64_t members = 0;
   std::vector<MetricRow> metrics;
 };
@@ -70,11 +70,11 @@ struct Known {
   /// Of the latest attempt. But an interruption never hides an outcome that there was, and an
   /// attempt that was done never hides that a longer one ended otherwise.
   Outcome outcome = Outcome::Interrupted;
-  std::int64_t step = 0;       ///< how far that attempt got; for a failure, the step that failed
-  std::int64_t done = -1;      ///< the furthest step of an attempt that was done; -1: none was
+  std::int64_t step = 0;   ///< how far that attempt got; for a failure, the step that failed
+  std::int64_t done = -1;  ///< the furthest step of an attempt that was done; -1: none was
   std::string message;
-  double seconds = 0;          ///< of all attempts together
-  std::int64_t trained = 0;    ///< optimizer steps, likewise
+  double seconds = 0;        ///< of all attempts together
+  std::int64_t trained = 0;  ///< optimizer steps, likewise
   /// (step, metric definition) pairs measured; metrics by index into the list that was asked for.
   std::vector<std::pair<std::int64_t, std::uint32_t>> measured;
 };
@@ -115,8 +115,7 @@ class Store {
   /// Makes the experiment's members exactly what `next` yields (called until it gives nothing).
   /// Results of trials that are no longer members stay. Does nothing when an experiment of that
   /// name has this digest already. Durable when it returns; nothing has changed when it throws.
-  void declare(const ExperimentRow& experiment,
-               const std::function<std::optional<Member>()>& next);
+  void declare(const ExperimentRow& experiment, const std::function<std::optional<Member>()>& next);
 
   /// Durable when they return, like `end_run`.
   RunId begin_run(const RunRow& run);

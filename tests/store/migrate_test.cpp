@@ -1,0 +1,108 @@
+#include "store/migrate.h"
+
+#include <array>
+#include <string>
+
+#include <doctest/doctest.h>
+
+#include "perturb/core/error.h"
+#include "perturb/core/files.h"
+#include "perturb/store/store.h"
+#include "store/fixture.h"
+#include "store/folder.h"
+
+using namespace perturb;
+using namespace perturb::fixture;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::array<Migration, 2> kSteps = {{
+    {2, "ALTER TABLE runs ADD COLUMN mood TEXT; UPDATE runs SET mood = 'calm'"},
+    // A table made anew, which is how SQLite changes a column.
+    {3,
+     "CREATE TABLE other (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, extra INTEGER) "
+     "STRICT; INSERT INTO other (id, digest) SELECT id, digest FROM states; DROP TABLE states; "
+     "ALTER TABLE other RENAME TO states"},
+}};
+
+std::string fill(const fs::path& folder) {
+  Store store = Store::open(folder, Store::Access::Write);
+  declare(store, experiment(), members());
+  const RunId run = begin_run(store);
+  for (std::int64_t number = 0; number < 4; ++number) store.keep(run, record(number));
+  return ask(store, "select * from results");
+}
+
+void set_layout(const fs::path& folder, int layout) {
+  Database(database_in(folder), Database::Mode::Write)
+      .execute("PRAGMA user_version = " + std::to_string(layout));
+}
+
+}  // namespace
+
+TEST_CASE("an older store is brought up to date, and a copy of it stays") {
+  const TemporaryFolder folder;
+  fill(folder.path());
+  {
+    const Database database(database_in(folder.path()), Database::Mode::Write);
+    const std::int64_t values = database.integer("SELECT count(*) FROM results");
+    CHECK(migrate(database, kSteps) == folder.path() / "results-v1.db");
+    CHECK(layout_of(database, 3) == 3);
+    CHECK(database.text("SELECT mood FROM runs") == "calm");
+    CHECK(database.integer("SELECT count(*) FROM results") == values);
+    CHECK(values > 0);
+    CHECK(database.integer("PRAGMA foreign_keys") == 1);
+    CHECK(migrate(database, kSteps).empty());
+  }
+  const Database copy(folder.path() / "results-v1.db", Database::Mode::Read);
+  CHECK(layout_of(copy) == 1);
+  CHECK(copy.text("PRAGMA integrity_check") == "ok");
+  CHECK(copy.integer("SELECT count(*) FROM results") == 24);
+}
+
+TEST_CASE("a migration that fails changes nothing, and no copy is overwritten") {
+  const TemporaryFolder folder;
+  const std::string before = fill(folder.path());
+  constexpr std::array<Migration, 2> kWrong = {
+      {kSteps[0], {3, "DELETE FROM measurements; INSERT INTO nowhere VALUES (1)"}}};
+  constexpr std::array<Migration, 1> kOrphans = {{{2, "DELETE FROM states WHERE id = 1"}}};
+  {
+    const Database database(database_in(folder.path()), Database::Mode::Write);
+    CHECK_THROWS_AS(migrate(database, kWrong), Error);
+    CHECK(fs::exists(folder.path() / "results-v1.db"));
+  }
+  write_atomically(folder.path() / "results-v1.db", "precious");
+  {
+    const Database database(database_in(folder.path()), Database::Mode::Write);
+    CHECK_THROWS_AS(migrate(database, kOrphans), Error);
+  }
+  CHECK(read_file(folder.path() / "results-v1.db", 100) == "precious");
+  CHECK(fs::exists(folder.path() / "results-v1-2.db"));
+  CHECK(ask(Store::open(folder.path(), Store::Access::Write), "select * from results") == before);
+}
+
+TEST_CASE("a newer store is left alone") {
+  const TemporaryFolder folder;
+  fill(folder.path());
+  set_layout(folder.path(), 1000);
+  const std::string bytes = read_file(database_in(folder.path()), 10 << 20);
+  for (const auto access : {Store::Access::Read, Store::Access::Write}) {
+    try {
+      Store::open(folder.path(), access);
+      FAIL("a newer store was opened");
+    } catch (const Error& error) {
+      CHECK(error.code() == ExitCode::Store);
+      CHECK(std::string(error.what()).find("layout 1000") != std::string::npos);
+      CHECK(error.advice().find("newer perturb") != std::string::npos);
+    }
+  }
+  CHECK(read_file(database_in(folder.path()), 10 << 20) == bytes);
+}
+
+TEST_CASE("the shipped migrations end at the layout that new stores have") {
+  if (migrations().empty())
+    CHECK(kLayout == 1);
+  else
+    CHECK(migrations().back().to == kLayout);
+}
