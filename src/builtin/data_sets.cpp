@@ -1,10 +1,10 @@
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <string>
 #include <string_view>
+
+#include <ATen/ATen.h>
 
 #include "builtin/builtins.h"
 #include "builtin/iris.h"
@@ -108,7 +108,8 @@ Dataset divided(const Rows& rows, const Split& split, bool standardise) {
     // By the training examples alone: the test set must stay unseen.
     const auto seen = features.index_select(0, train);
     const auto deviation = seen.std(0, /*unbiased=*/false);
-    features = (features - seen.mean(0)) / at::where(deviation > 0, deviation, at::ones_like(deviation));
+    features =
+        (features - seen.mean(0)) / at::where(deviation > 0, deviation, at::ones_like(deviation));
   }
   const auto inputs = features.to(at::kFloat);
   return {.shape = {.input = {inputs.size(1)}, .classes = rows.classes},
@@ -127,18 +128,19 @@ Dataset load_iris(const Condition& condition, const Folders&) {
     for (const auto millimetres : flower) *feature++ = millimetres / 10.0;
     rows.labels.push_back(static_cast<std::int64_t>(rows.labels.size()) / 50);
   }
-  const auto split = split_stratified(rows.labels, condition.number("data.test_fraction"),
-                                      split_seed(condition));
+  const auto split =
+      split_stratified(rows.labels, condition.number("data.test_fraction"), split_seed(condition));
   return divided(rows, split, condition.flag("data.standardise"));
 }
 
 Dataset load_csv(const Condition& condition, const Folders&) {
   const auto bytes = read_maybe_gzip(condition.text("data.file"), kMostDecodedBytes);
-  const auto table = read_csv(bytes, {.header = condition.flag("data.header"),
-                                      .target = condition.text("data.target")});
-  const Rows rows{.features = at::tensor(table.values, at::kDouble).view({table.rows, table.features}),
-                  .labels = table.labels,
-                  .classes = static_cast<std::int64_t>(table.classes.size())};
+  const auto table = read_csv(
+      bytes, {.header = condition.flag("data.header"), .target = condition.text("data.target")});
+  const Rows rows{
+      .features = at::tensor(table.values, at::kDouble).view({table.rows, table.features}),
+      .labels = table.labels,
+      .classes = static_cast<std::int64_t>(table.classes.size())};
   const auto split =
       split_rows(table.rows, condition.number("data.test_fraction"), split_seed(condition));
   return divided(rows, split, condition.flag("data.standardise"));

@@ -1,11 +1,11 @@
 #include "perturb/train/engine.h"
 
-#include <ATen/Parallel.h>
-#include <malloc.h>
-
 #include <climits>
 #include <exception>
 #include <memory>
+
+#include <ATen/Parallel.h>
+#include <malloc.h>
 
 #include "builtin/data_cache.h"
 #include "builtin/numerics.h"
@@ -35,7 +35,7 @@ class LibTorchEngine final : public Engine {
   Numerics numerics(bool measure) const override { return find_numerics(measure); }
 
   Record train(const Assignment& assignment, Progress& progress) override {
-    const auto& condition = assignment.trial.condition;
+    const auto& condition = assignment.trial.start();
     try {
       // Per thread, because OpenMP keeps it so, and LibTorch and OpenBLAS both ask OpenMP.
       at::set_num_threads(static_cast<int>(condition.integer("train.threads")));

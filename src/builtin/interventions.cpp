@@ -1,13 +1,12 @@
-#include "perturb/train/intervention.h"
-
-#include <ATen/ATen.h>
-
 #include <cmath>
 #include <string>
+
+#include <ATen/ATen.h>
 
 #include "builtin/builtins.h"
 #include "perturb/core/random.h"
 #include "perturb/train/draw.h"
+#include "perturb/train/intervention.h"
 #include "perturb/train/name_pattern.h"
 
 namespace perturb {
@@ -93,10 +92,10 @@ class PerturbWeights final : public Intervention {
 }  // namespace
 
 void add_interventions(Registries& registries) {
-  registries.interventions.add(
-      "perturb-weights", [](const Parameters& parameters, const Condition& condition) {
-        return std::make_unique<PerturbWeights>(parameters, condition);
-      });
+  registries.interventions.add("perturb-weights",
+                               [](const Parameters& parameters, const Condition& condition) {
+                                 return std::make_unique<PerturbWeights>(parameters, condition);
+                               });
 }
 
 }  // namespace perturb

@@ -1,11 +1,10 @@
-#include "perturb/train/metric.h"
-
-#include <ATen/ATen.h>
-
 #include <string>
 #include <utility>
 
+#include <ATen/ATen.h>
+
 #include "builtin/builtins.h"
+#include "perturb/train/metric.h"
 
 namespace perturb {
 namespace {
@@ -32,7 +31,9 @@ double euclidean(const Tensor& vector) { return vector.to(at::kDouble).norm().it
 
 class WeightNorm final : public Metric {
  public:
-  double measure(Observation& observed) override { return euclidean(observed.state().parameters()); }
+  double measure(Observation& observed) override {
+    return euclidean(observed.state().parameters());
+  }
 };
 
 class DistanceToInit final : public Metric {

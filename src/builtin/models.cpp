@@ -1,8 +1,8 @@
-#include <ATen/ATen.h>
-
 #include <cstddef>
 #include <string>
 #include <utility>
+
+#include <ATen/ATen.h>
 
 #include "builtin/builtins.h"
 #include "perturb/train/dataset.h"
@@ -19,8 +19,8 @@ class Mlp final : public Model {
   Mlp(std::vector<std::int64_t> widths, Activation act) : act_(act) {
     for (std::size_t i = 1; i < widths.size(); ++i) {
       const auto number = std::to_string(i);
-      layers_.push_back({Linear(*this, "fc" + number, widths[i - 1], widths[i]), "fc" + number,
-                         "act" + number});
+      layers_.push_back(
+          {Linear(*this, "fc" + number, widths[i - 1], widths[i]), "fc" + number, "act" + number});
     }
   }
 

@@ -1,14 +1,15 @@
 #include "builtin/numerics.h"
 
+#include <chrono>
+#include <dlfcn.h>
+#include <filesystem>
+#include <string>
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
-#include <dlfcn.h>
+#include <nlohmann/json.hpp>
 #include <torch/version.h>
-
-#include <chrono>
-#include <filesystem>
-#include <string>
 
 namespace perturb {
 namespace {
@@ -78,6 +79,12 @@ Numerics find_numerics(bool measure) {
   for (std::size_t i = 0; i < at::getNumGPUs(); ++i) {
     numerics.devices.push_back("cuda:" + std::to_string(i));
   }
+  numerics.fingerprint = nlohmann::json{
+      {"libtorch", numerics.libtorch},
+      {"blas", numerics.blas},
+      {"cpu", numerics.cpu},
+      {"threads",
+       numerics.threads}}.dump();
   if (measure) {
     const int threads = at::get_num_threads();
     at::set_num_threads(1);

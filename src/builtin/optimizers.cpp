@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include <cmath>
+
+#include <ATen/ATen.h>
 
 #include "builtin/builtins.h"
 #include "perturb/train/optimizer.h"
@@ -88,10 +88,8 @@ class Adam final : public Optimizer {
 
 void add_optimizers(Registries& registries) {
   registries.optimizers.add("sgd", [] { return std::make_unique<Sgd>(); });
-  registries.optimizers.add("adam",
-                            [] { return std::make_unique<Adam>(Adam::Decay::Penalty); });
-  registries.optimizers.add("adamw",
-                            [] { return std::make_unique<Adam>(Adam::Decay::Decoupled); });
+  registries.optimizers.add("adam", [] { return std::make_unique<Adam>(Adam::Decay::Penalty); });
+  registries.optimizers.add("adamw", [] { return std::make_unique<Adam>(Adam::Decay::Decoupled); });
 }
 
 }  // namespace perturb

@@ -1,11 +1,10 @@
-#include "perturb/train/schedule.h"
-
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <utility>
 
 #include "builtin/builtins.h"
+#include "perturb/train/schedule.h"
 
 namespace perturb {
 namespace {
@@ -69,8 +68,7 @@ std::unique_ptr<Schedule> steps(const Condition& condition, std::int64_t) {
 
 std::unique_ptr<Schedule> cosine(const Condition& condition, std::int64_t end) {
   const auto horizon = condition.integer("schedule.horizon");
-  return std::make_unique<Cosine>(horizon == 0 ? end : horizon,
-                                  condition.number("schedule.floor"));
+  return std::make_unique<Cosine>(horizon == 0 ? end : horizon, condition.number("schedule.floor"));
 }
 
 template <auto make>

@@ -1,7 +1,7 @@
+#include <algorithm>
+
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
-
-#include <algorithm>
 
 #include "builtin/builtins.h"
 #include "perturb/train/task.h"
@@ -36,8 +36,7 @@ class Classification final : public Task {
       const auto batch = examples.range(begin, std::min(kEvaluated, examples.size() - begin));
       auto pass = Pass::evaluation();
       const auto outputs = model_->forward(batch.inputs, pass);
-      const auto losses =
-          at::cross_entropy_loss(outputs, batch.targets, {}, at::Reduction::None);
+      const auto losses = at::cross_entropy_loss(outputs, batch.targets, {}, at::Reduction::None);
       loss += losses.sum(at::kDouble).item<double>();
       correct += outputs.argmax(1).eq(batch.targets).sum().item<std::int64_t>();
     }

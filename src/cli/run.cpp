@@ -130,7 +130,7 @@ ExitCode train(const Training& training) {
   RecordedRun run(store, {.experiment = experiment.name(),
                           .command = context.command_line,
                           .version = PERTURB_VERSION,
-                          .fingerprint = numerics.fingerprint()});
+                          .fingerprint = numerics.fingerprint});
   RunDisplay display(context.err,
                      {.trials = plan.order.size(),
                       .steps = plan.steps_to_run,

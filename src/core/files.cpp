@@ -111,7 +111,7 @@ void write_new(const fs::path& path, std::string_view bytes) {
 std::string read_file(const fs::path& path, std::size_t limit) {
   const Descriptor file(open_retrying(path, O_RDONLY));
   if (file.get() < 0) fail("read", path, errno);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(file.get(), &status) != 0) fail("read", path, errno);
   const auto expected = static_cast<std::size_t>(status.st_size);
   if (S_ISREG(status.st_mode) && expected > limit) fail_too_large(path, limit);
@@ -196,8 +196,8 @@ std::optional<FileLock> FileLock::try_acquire(const fs::path& path) {
     }
     // Somebody may have removed the file between open and flock: a lock on a file without a
     // name keeps nobody out.
-    struct stat held {};
-    struct stat named {};
+    struct stat held{};
+    struct stat named{};
     if (::fstat(file.get(), &held) != 0) fail("lock", path, errno);
     if (::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
         held.st_dev == named.st_dev)

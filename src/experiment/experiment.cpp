@@ -226,8 +226,7 @@ struct Experiment::State {
     }
     out.timeline = timeline(out.condition, out.operations);
     resolve_horizon(out.timeline);
-    const auto& first = out.timeline.stretches.front().condition;
-    out.id = identity.trial(out.timeline, data_facts(first).digest);
+    out.id = identity.trial(out.timeline, data_facts(out.start()).digest);
     return out;
   }
 
@@ -445,7 +444,7 @@ struct Experiment::State {
       for (std::size_t i = 0; i < tried; ++i) {
         const auto t = trial(i * variations / tried, a + 1);
         const auto last = end(t.timeline);
-        const auto& data = data_facts(t.timeline.stretches.front().condition);
+        const auto& data = data_facts(t.start());
         if (data.train == 0) return;
         const auto& windows = t.operations.front().windows;
         const auto reached = static_cast<std::size_t>(std::count_if(windows.begin(), windows.end(), [&](const Window& w) { return w.begin < last; }));
@@ -605,7 +604,7 @@ std::string Experiment::group(std::size_t alternative) const {
 }
 
 const DataFacts& Experiment::data(const Trial& trial) const {
-  return state_->data_facts(trial.timeline.stretches.front().condition);
+  return state_->data_facts(trial.start());
 }
 
 Step Experiment::end(const Trial& trial) const { return state_->end(trial.timeline); }
@@ -616,7 +615,7 @@ std::vector<Measurement> Experiment::measurements(const Trial& trial) const {
   const auto examples = data(trial).train;
   if (examples == 0) return {};
   const Calendar calendar(trial.timeline, examples);
-  const auto epochs = trial.timeline.stretches.front().condition.integer("train.epochs");
+  const auto epochs = trial.start().integer("train.epochs");
   for (std::size_t m = 0; m < metrics().size(); ++m) {
     const auto& every = metrics()[m].every;
     std::set<Step> steps;

@@ -91,7 +91,7 @@ void check_no_orphaned_log(const fs::path& database) {
 }
 
 std::string_view journal_mode_for(const fs::path& folder) {
-  struct statfs status {};
+  struct statfs status{};
   if (::statfs(folder.c_str(), &status) != 0) return "wal";
   return may_be_shared(static_cast<long>(status.f_type)) ? "truncate" : "wal";
 }

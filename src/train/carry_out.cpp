@@ -1,10 +1,10 @@
-#include <c10/util/Exception.h>
-
 #include <chrono>
 #include <exception>
 #include <new>
 #include <optional>
 #include <string>
+
+#include <c10/util/Exception.h>
 
 #include "perturb/train/session.h"
 #include "train/global_generator.h"
@@ -45,8 +45,7 @@ void explain(Record& record) {
 }
 
 /// Trains from one measurement to the next.
-Outcome train(Session& session, const Assignment& assignment, Record& record,
-              Progress& progress) {
+Outcome train(Session& session, const Assignment& assignment, Record& record, Progress& progress) {
   for (const auto& measurement : assignment.measurements) {
     const auto outcome = session.advance(measurement.step, progress);
     if (outcome != Outcome::Done) return outcome;

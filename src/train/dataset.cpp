@@ -1,8 +1,8 @@
 #include "perturb/train/dataset.h"
 
-#include <ATen/ATen.h>
-
 #include <utility>
+
+#include <ATen/ATen.h>
 
 #include "perturb/core/error.h"
 

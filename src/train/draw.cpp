@@ -1,9 +1,9 @@
 #include "perturb/train/draw.h"
 
-#include <ATen/ATen.h>
-
 #include <cstddef>
 #include <span>
+
+#include <ATen/ATen.h>
 
 namespace perturb {
 namespace {

@@ -1,8 +1,8 @@
 #include "train/finite_watch.h"
 
-#include <ATen/ATen.h>
-
 #include <cmath>
+
+#include <ATen/ATen.h>
 
 namespace perturb {
 

@@ -2,11 +2,11 @@
 // device at every step: on a GPU that would stall it.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstddef>
 #include <optional>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 namespace perturb {
 

@@ -1,8 +1,8 @@
 #include "perturb/train/flat_state.h"
 
-#include <ATen/ATen.h>
-
 #include <set>
+
+#include <ATen/ATen.h>
 
 #include "perturb/core/error.h"
 

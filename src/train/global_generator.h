@@ -6,7 +6,8 @@
 
 namespace perturb {
 
-/// Changes whenever somebody draws from the generator or seeds it.
+/// Changes whenever somebody draws from the generator or seeds it. Waits for any
+/// GlobalGeneratorKeeper (train/torch_module.h) to put it back.
 std::uint64_t global_generator_digest();
 
 }  // namespace perturb

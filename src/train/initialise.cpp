@@ -1,8 +1,8 @@
 #include "perturb/train/initialise.h"
 
-#include <ATen/ATen.h>
-
 #include <cmath>
+
+#include <ATen/ATen.h>
 
 #include "perturb/core/error.h"
 #include "perturb/core/random.h"
@@ -50,7 +50,8 @@ Tensor initial(Random& random, const ModelParameter& parameter, const InitOption
       return weight(random, parameter, options);
     case Role::Bias:
       if (options.scheme != "kaiming-uniform") break;
-      return uniform(random, parameter.tensor, 1 / std::sqrt(static_cast<double>(parameter.fan_in)));
+      return uniform(random, parameter.tensor,
+                     1 / std::sqrt(static_cast<double>(parameter.fan_in)));
     case Role::Scale:
       return at::ones_like(parameter.tensor);
     case Role::Shift:

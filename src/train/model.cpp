@@ -1,9 +1,9 @@
 #include "perturb/train/model.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <utility>
+
+#include <ATen/ATen.h>
 
 #include "perturb/core/error.h"
 #include "perturb/core/random.h"
@@ -31,9 +31,8 @@ Tensor Model::add_parameter(std::string name, const std::vector<std::int64_t>& s
 }
 
 void Model::adopt_parameter(ModelParameter parameter) {
-  const bool taken = std::any_of(parameters_.begin(), parameters_.end(), [&](const auto& other) {
-    return other.name == parameter.name;
-  });
+  const bool taken = std::any_of(parameters_.begin(), parameters_.end(),
+                                 [&](const auto& other) { return other.name == parameter.name; });
   if (taken) throw Error(ExitCode::Bug, "the model has two parameters " + parameter.name);
   parameters_.push_back(std::move(parameter));
 }
@@ -54,8 +53,7 @@ std::vector<std::string> point_names(Model& model, const Tensor& inputs) {
 
 Tensor Pass::dropout(std::string_view point, const Tensor& x, double probability) const {
   if (!training_ || probability == 0) return x;
-  Random random(dropout_seed_, "dropout/" + std::string(point),
-                static_cast<std::uint64_t>(step_));
+  Random random(dropout_seed_, "dropout/" + std::string(point), static_cast<std::uint64_t>(step_));
   const auto kept = draw_uniform(random, x.sizes().vec()).ge_(probability);
   return x * kept.div_(1 - probability).to(x.device());
 }

@@ -1,10 +1,10 @@
 #include "perturb/train/session.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <cmath>
 #include <utility>
+
+#include <ATen/ATen.h>
 
 #include "perturb/core/random.h"
 #include "perturb/train/draw.h"
@@ -65,7 +65,7 @@ struct Session::Parts {
 };
 
 std::vector<Model*> Session::Parts::start_task() {
-  const auto& condition = assignment.trial.condition;
+  const auto& condition = assignment.trial.start();
   if (data.train.size() != assignment.examples) {
     throw Error(ExitCode::Usage,
                 "the data set has " + std::to_string(data.train.size()) +
@@ -82,12 +82,12 @@ Session::Parts::Parts(const Assignment& assignment_, const Registries& registrie
       registries(registries_),
       data(data_),
       calendar(assignment_.trial.timeline, assignment_.examples),
-      device(assignment_.trial.condition.text("train.device")),
+      device(assignment_.trial.start().text("train.device")),
       state(start_task(), device),
       watch(device.is_cpu()) {
   for (const auto& operation : assignment.trial.timeline.at_init) {
     const auto& make = registries.interventions.at(operation.kind);
-    make(operation.parameters, assignment.trial.condition)->perturb(state, 0);
+    make(operation.parameters, assignment.trial.start())->perturb(state, 0);
   }
   initial = state.parameters().clone();
   watch.add(at::zeros({}, initial.options()), initial);
@@ -111,12 +111,10 @@ void Session::Parts::enter() {
     state.reset_moments(optimizer->moments());
   }
   optimizer->configure(condition);
-  schedule =
-      registries.schedules.at(condition.text("schedule.kind"))(condition, assignment.end);
+  schedule = registries.schedules.at(condition.text("schedule.kind"))(condition, assignment.end);
   active.clear();
   for (const auto& operation : stretch->active) {
-    active.push_back(
-        registries.interventions.at(operation.kind)(operation.parameters, condition));
+    active.push_back(registries.interventions.at(operation.kind)(operation.parameters, condition));
   }
   dropout_seed = seed(condition, "dropout");
   if (const auto now = seed(condition, "shuffle"); now != shuffle_seed) {

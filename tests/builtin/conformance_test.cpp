@@ -96,8 +96,8 @@ TEST_CASE("models") {
       const FlatState from({model.get()}, at::kCPU);
       FlatState to({other.get()}, at::kCPU);
       auto pass = Pass::evaluation();
-      CHECK_FALSE(at::equal(model->forward(images.inputs, pass),
-                            other->forward(images.inputs, pass)));
+      CHECK_FALSE(
+          at::equal(model->forward(images.inputs, pass), other->forward(images.inputs, pass)));
       to.copy_from(from);
       CHECK(at::equal(model->forward(images.inputs, pass), other->forward(images.inputs, pass)));
     }

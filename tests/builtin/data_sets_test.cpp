@@ -11,8 +11,10 @@ namespace perturb {
 namespace {
 
 Condition condition_of(const std::string& data) {
-  return declared("name = \"data\"\ntask.kind = \"classification\"\nmodel.kind = \"mlp\"\n"
-                  "optimizer.kind = \"sgd\"\ndata = " + data)
+  return declared(
+             "name = \"data\"\ntask.kind = \"classification\"\nmodel.kind = \"mlp\"\n"
+             "optimizer.kind = \"sgd\"\ndata = " +
+             data)
       .trial(0)
       .condition;
 }
@@ -43,7 +45,8 @@ TEST_CASE("standardised features have mean 0 and deviation 1 on the training exa
 
 TEST_CASE("gaussian blobs: classes in turn, clouds of the given spread and distance") {
   const auto data = load(
-      "{ kind = \"gaussian-blobs\", examples = 3000, features = 5, spread = 0.5, separation = 3.0 }");
+      "{ kind = \"gaussian-blobs\", examples = 3000, features = 5, spread = 0.5, separation = 3.0 "
+      "}");
   CHECK(data.train.size() == 3000);
   CHECK(data.shape.classes == 3);
   CHECK(data.train.targets()[4].item<std::int64_t>() == 1);

@@ -1,10 +1,9 @@
-#include "perturb/train/intervention.h"
-
 #include <cmath>
 
 #include "doctest_torch.h"
 #include "perturb/core/random.h"
 #include "perturb/train/draw.h"
+#include "perturb/train/intervention.h"
 #include "train/declared.h"
 
 namespace perturb {
@@ -31,8 +30,11 @@ struct Odd final : Model {
 struct Perturbed {
   explicit Perturbed(const Parameters& changed, std::int64_t step = 0) : state({&model}, at::kCPU) {
     before = state.parameters().clone();
-    Parameters parameters = {{"mode", "gaussian"}, {"epsilon", 0.1}, {"relative_to", "norm"},
-                             {"seed", 0},          {"layers", "*"}};
+    Parameters parameters = {{"mode", "gaussian"},
+                             {"epsilon", 0.1},
+                             {"relative_to", "norm"},
+                             {"seed", 0},
+                             {"layers", "*"}};
     for (const auto& [name, value] : changed) parameters[name] = value;
     Condition condition;
     condition.set("seeds.noise", 0);

@@ -1,11 +1,10 @@
-#include "perturb/train/model.h"
-
 #include <cmath>
 #include <numbers>
 #include <set>
 
 #include "doctest_torch.h"
 #include "perturb/train/initialise.h"
+#include "perturb/train/model.h"
 #include "train/declared.h"
 
 namespace perturb {
@@ -58,9 +57,9 @@ TEST_CASE("LeNet-5 computes what PyTorch computes with the same weights") {
 
   // tests/reference/lenet.py
   const auto expected = at::tensor(
-      {0.16662243, -0.27500582, 0.06252728, -0.07632852, -0.10160463, 0.32640475, -0.07852550,
-       -0.04643674, 0.06501390, -0.29800239, 0.16567728, -0.27299777, 0.06074137, -0.07590764,
-       -0.10039111, 0.32433349, -0.07692195, -0.04654634, 0.06355940, -0.29591462},
+      {0.16662243,  -0.27500582, 0.06252728,  -0.07632852, -0.10160463, 0.32640475, -0.07852550,
+       -0.04643674, 0.06501390,  -0.29800239, 0.16567728,  -0.27299777, 0.06074137, -0.07590764,
+       -0.10039111, 0.32433349,  -0.07692195, -0.04654634, 0.06355940,  -0.29591462},
       at::kFloat);
   CHECK(at::allclose(outputs.flatten(), expected, 0, 1e-5));
 }
@@ -151,8 +150,8 @@ TEST_CASE("flattened-kaiming-he: every weight has exactly its norm") {
     for (const auto& p : model->parameters()) {
       const double norm = p.tensor.to(at::kDouble).norm().item<double>();
       const auto fan_in = static_cast<double>(p.fan_in), fan_out = static_cast<double>(p.fan_out);
-      const double expected = std::sqrt(fan_in * fan_out) * std::numbers::sqrt2 * gain /
-                              std::sqrt(fan_in);
+      const double expected =
+          std::sqrt(fan_in * fan_out) * std::numbers::sqrt2 * gain / std::sqrt(fan_in);
       // Rounding to float32 is all that is between them.
       CHECK(norm == doctest::Approx(p.role == Role::Weight ? expected : 0).epsilon(1e-6));
     }

@@ -132,7 +132,9 @@ TEST_CASE("nothing that somebody put into the database acts") {
 
 TEST_CASE("tables that are not there are an error of the store, not of its user") {
   const TemporaryFolder folder;
-  { const Store store = Store::open(folder.path(), Store::Access::Write); }
+  {
+    const Store store = Store::open(folder.path(), Store::Access::Write);
+  }
   Database(database_in(folder.path()), Database::Mode::Write)
       .execute("DROP VIEW results; DROP VIEW contrasts; DROP TABLE measurements");
   Store store = Store::open(folder.path(), Store::Access::Write);

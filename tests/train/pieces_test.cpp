@@ -2,8 +2,8 @@
 #include <limits>
 
 #include "doctest_torch.h"
-#include "perturb/core/registry.h"
 #include "perturb/core/random.h"
+#include "perturb/core/registry.h"
 #include "perturb/train/draw.h"
 #include "perturb/train/flat_state.h"
 #include "perturb/train/layers.h"

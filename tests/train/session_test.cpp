@@ -86,7 +86,8 @@ TEST_CASE("dropout seeds, initial seeds and shuffle seeds are streams of their o
   CHECK_FALSE(same_bits(base, Declared(small_trial("seeds.init = 1\n")).parameters(5)));
   CHECK_FALSE(same_bits(base, Declared(small_trial("seeds.shuffle = 1\n")).parameters(5)));
   // Nothing in this trial draws from them.
-  CHECK(same_bits(base, Declared(small_trial("seeds.dropout = 1\nseeds.noise = 1\n")).parameters(5)));
+  CHECK(
+      same_bits(base, Declared(small_trial("seeds.dropout = 1\nseeds.noise = 1\n")).parameters(5)));
 }
 
 /// Writes down the targets of every batch, instead of learning anything.
@@ -179,7 +180,8 @@ TEST_CASE("after a window the exact former value is back") {
   const auto twice = small_trial(kMomentum + "when = [[5, 7], [7, 10]]\n");
   CHECK(same_bits(Declared(once, 1).parameters(30), Declared(twice, 1).parameters(30)));
   // A window that sets the value that is there anyway is no intervention at all.
-  const auto idle = small_trial("[[interventions]]\nset.optimizer.momentum = 0.9\nwhen = [[5, 10]]\n");
+  const auto idle =
+      small_trial("[[interventions]]\nset.optimizer.momentum = 0.9\nwhen = [[5, 10]]\n");
   CHECK(same_bits(Declared(idle, 0).parameters(30), Declared(idle, 1).parameters(30)));
 }
 
@@ -219,7 +221,8 @@ TEST_CASE("a learning rate that is too high ends in Diverged, with its step") {
 
 TEST_CASE("what was measured before a divergence is kept") {
   Declared trial(small_trial("optimizer.kind = \"sgd\"\noptimizer.lr = 0.01\n"
-                             "[[interventions]]\nset.optimizer.lr = 1e30\nwhen = [[25, 40]]\n"), 1);
+                             "[[interventions]]\nset.optimizer.lr = 1e30\nwhen = [[25, 40]]\n"),
+                 1);
   const auto record = trial.carry_out();
   CHECK(record.outcome == Outcome::Diverged);
   CHECK(record.step >= 25);

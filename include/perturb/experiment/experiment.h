@@ -60,6 +60,10 @@ struct Trial {
   std::vector<Operation> operations;
   Timeline timeline;
   Digest id;  ///< law 1
+
+  /// What is in force at step 0: the variation's condition, or what an intervention sets of it
+  /// for the whole run. Model, data and seeds come from here.
+  const Condition& start() const { return timeline.stretches.front().condition; }
 };
 
 /// Columns of the trial in result tables: every field of its variation's condition, and what

@@ -2,10 +2,10 @@
 // Images stay bytes and become floats batch by batch, a quarter of the memory and no slower.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 namespace perturb {
 

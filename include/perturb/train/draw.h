@@ -2,9 +2,9 @@
 // that every device sees the same numbers.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "perturb/core/random.h"
 

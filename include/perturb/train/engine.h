@@ -22,7 +22,9 @@ struct Numerics {
   int threads = 1;         ///< intra-op threads a trial
   std::vector<std::string> devices;
   double gflops = 0;       ///< of one core in float32 matrix products, measured when asked
-  std::string fingerprint() const;  ///< JSON
+  /// What results may depend on in their last bits, as JSON: LibTorch, BLAS, CPU capability,
+  /// threads.
+  std::string fingerprint;
 };
 
 struct EngineOptions {

@@ -5,11 +5,11 @@
 // optimizer step a handful, whatever the number of layers.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "perturb/train/model.h"
 

@@ -23,7 +23,7 @@ struct InitOptions {
   ///                       sqrt(fan_in fan_out) sqrt(2)/sqrt(fan_in)
   /// Biases are 0 in all but the first. Normalisation layers start as the identity.
   std::string scheme = "kaiming-uniform";
-  double gain = 1;    ///< factor on all weights, not on biases
+  double gain = 1;  ///< factor on all weights, not on biases
   double bound = 0.1;
   double std = 0.02;
 };

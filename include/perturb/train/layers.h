@@ -3,10 +3,10 @@
 // reflection. torch::nn's layers draw from the global generator as soon as they are made.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <string>
+
+#include <ATen/core/Tensor.h>
 
 #include "perturb/train/model.h"
 
@@ -24,7 +24,7 @@ class Linear {
 };
 
 struct ConvolutionOptions {
-  std::int64_t in = 1;      ///< channels
+  std::int64_t in = 1;  ///< channels
   std::int64_t out = 1;
   std::int64_t kernel = 3;  ///< square
   std::int64_t stride = 1;

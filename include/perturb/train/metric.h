@@ -2,10 +2,10 @@
 // leaves it as it is, whenever and however often it is taken.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <map>
 #include <string>
+
+#include <ATen/core/Tensor.h>
 
 #include "perturb/train/dataset.h"
 #include "perturb/train/flat_state.h"

@@ -5,11 +5,11 @@
 // train/torch_module.h turns a torch::nn::Module into a model.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "perturb/train/pass.h"
 

@@ -4,12 +4,12 @@
 // Law: a pass without probes computes what the model alone computes, at no cost.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 namespace perturb {
 

@@ -31,8 +31,8 @@ using TaskFactory = std::function<std::unique_ptr<Task>(const Condition&)>;
 /// The model comes initialised.
 using ModelFactory = std::function<std::unique_ptr<Model>(const Condition&, const DataShape&)>;
 /// Folders are searched in order. The data set comes whole, on the CPU.
-using DatasetFactory = std::function<Dataset(const Condition&,
-                                             const std::vector<std::filesystem::path>& folders)>;
+using DatasetFactory =
+    std::function<Dataset(const Condition&, const std::vector<std::filesystem::path>& folders)>;
 /// Still without hyperparameters: configure() comes next.
 using OptimizerFactory = std::function<std::unique_ptr<Optimizer>()>;
 /// `end`: the step at which the run ends, for schedules that aim at it.

@@ -2,12 +2,12 @@
 // Not how parameters are changed (optimizer), nor when (session).
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <functional>
 #include <map>
 #include <string>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "perturb/experiment/condition.h"
 #include "perturb/train/dataset.h"
