@@ -126,7 +126,8 @@ ExitCode check_data(Context& context, const std::string& name) {
     if (!name.empty() && &source != &source_of(context, name)) continue;
     const Located located = locate(source.kind, folders);
     if (!located.complete && !name.empty()) {
-      throw Error(ExitCode::Usage, how_to_get(source.kind, located));
+      throw Error(ExitCode::Usage, "there is no " + name + " to check",
+                  how_to_get(source.kind, located));
     }
     for (std::size_t i = 0; i < located.files.size(); ++i) {
       const std::string path = located.files[i].string();

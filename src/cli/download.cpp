@@ -151,7 +151,7 @@ std::string reason(CURL* handle, CURLcode code, const char* message) {
 
 [[noreturn]] void fail_to_write(const fs::path& path, int error) {
   throw Error(ExitCode::Disk, "cannot write " + path.string() + ": " + std::strerror(error),
-              error == ENOSPC ? "make room on the disk, or choose another folder with --to" : "");
+              "make room on the disk, or choose another folder with --to");
 }
 
 }  // namespace

@@ -50,17 +50,24 @@ std::string difference(const Digest& digest, std::string_view sha256) {
          std::string(sha256.substr(0, 12)) + "...)";
 }
 
-/// Whether the file is there already, packed or not, with the official content.
+bool is_official(const fs::path& path, const DataFile& file) {
+  try {
+    return sha256(read_maybe_gzip(path, file.bytes)).hex() == file.sha256;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// The file, packed or not, if it is there already. Other content is never written over: it
+/// may be the user's own data in the same form.
 std::optional<fs::path> present(const fs::path& folder, const DataFile& file) {
   for (const char* suffix : {"", ".gz"}) {
     const fs::path path = folder / (std::string(file.name) + suffix);
     std::error_code error;
-    if (!fs::is_regular_file(path, error)) continue;
-    try {
-      if (sha256(read_maybe_gzip(path, file.bytes)).hex() == file.sha256) return path;
-    } catch (const Error&) {
-      continue;  // damaged: fetched anew
-    }
+    if (!fs::exists(path, error)) continue;
+    if (is_official(path, file)) return path;
+    throw Error(ExitCode::Usage, path.string() + " is there already, but is not the official file",
+                "move it away, or choose another folder with --to");
   }
   return std::nullopt;
 }

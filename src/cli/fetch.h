@@ -25,8 +25,9 @@ struct FetchOptions {
 };
 
 /// Blocks until all files are in place, and returns them. Files that are there with the
-/// right content are kept. Throws Error: Disk when nothing can be reached or written, Found
-/// when what came is not the official content, Locked when another process is at it.
+/// right content are kept. Throws Error: Usage when there are files with other content, Disk
+/// when nothing can be reached or written, Found when what came is not the official content,
+/// Locked when another process is at it.
 std::vector<std::filesystem::path> fetch(const DataSource& source, const FetchOptions& options);
 
 /// Transfers one file to `to`, at most `most` bytes. Returns why the server did not deliver it,

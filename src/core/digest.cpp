@@ -24,15 +24,20 @@ int nibble(char c) {
 
 }  // namespace
 
-std::string Digest::hex() const {
+std::string hexadecimal(std::string_view bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
   text.reserve(2 * bytes.size());
-  for (const auto byte : bytes) {
+  for (const char c : bytes) {
+    const auto byte = static_cast<std::uint8_t>(c);
     text += kDigits[byte >> 4];
     text += kDigits[byte & 15];
   }
   return text;
+}
+
+std::string Digest::hex() const {
+  return hexadecimal({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 std::optional<Digest> Digest::from_hex(std::string_view hex) {

@@ -575,6 +575,10 @@ const std::vector<Diagnostic>& Experiment::unsupported() const { return state_->
 std::size_t Experiment::variations() const { return state_->variations; }
 std::size_t Experiment::alternatives() const { return state_->first_of_entry.back(); }
 
+Condition Experiment::condition(std::size_t variation) const {
+  return state_->condition(state_->declared.variations.at(variation));
+}
+
 Trial Experiment::trial(std::size_t variation, std::size_t alternative) const {
   return state_->trial(variation, alternative);
 }

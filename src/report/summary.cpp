@@ -137,7 +137,7 @@ class Sorter {
     std::vector<std::string> levels;
     std::string key;
     if (!fields_.empty()) {
-      const Condition condition = experiment_.trial(variation, 0).condition;
+      const Condition condition = experiment_.condition(variation);
       for (const std::string& field : fields_) {
         levels.push_back(condition.has(field) ? display(condition.at(field)) : "-");
         key += framed(levels.back());

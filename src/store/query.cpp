@@ -144,9 +144,7 @@ Cell cell(sqlite3_stmt* statement, int column) {
       const auto* bytes =
           static_cast<const std::uint8_t*>(::sqlite3_column_blob(statement, column));
       const auto size = static_cast<std::size_t>(::sqlite3_column_bytes(statement, column));
-      std::string hex;
-      for (std::size_t i = 0; i < size; ++i) hex += fmt::format("{:02x}", bytes[i]);
-      return hex;
+      return hexadecimal({reinterpret_cast<const char*>(bytes), size});
     }
     default:
       return std::monostate();

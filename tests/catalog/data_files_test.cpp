@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "catalog/digest_cache.h"
+#include "catalog/archives.h"
 #include "perturb/catalog/catalog.h"
 #include "perturb/core/error.h"
 #include "perturb/core/files.h"
@@ -65,30 +65,6 @@ std::string images(std::uint32_t count, char pixel) {
 }
 std::string labels(std::uint32_t count, char label = 7) {
   return std::string("\0\0\x08\x01", 4) + big_endian(count) + std::string(count, label);
-}
-
-/// gzip without compression: stored blocks and the two sums at the end.
-std::string gzipped(const std::string& bytes) {
-  std::uint32_t crc = 0xffffffff;
-  for (const char c : bytes) {
-    crc ^= static_cast<unsigned char>(c);
-    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  const auto little = [](std::uint32_t value, int count) {
-    std::string text;
-    for (int i = 0; i < count; ++i) text += static_cast<char>(value >> 8 * i);
-    return text;
-  };
-  std::string out("\x1f\x8b\x08\0\0\0\0\0\0\x03", 10);
-  for (std::size_t at = 0; at < bytes.size() || at == 0;) {
-    const std::string block = bytes.substr(at, 60'000);
-    at += block.size();
-    const auto size = static_cast<std::uint32_t>(block.size());
-    out += static_cast<char>(at >= bytes.size());
-    out += little(size, 2) + little(~size, 2) + block;
-    if (block.empty()) break;
-  }
-  return out + little(~crc, 4) + little(static_cast<std::uint32_t>(bytes.size()), 4);
 }
 
 /// Four files in MNIST's form: 5 examples to train on, 3 to test.

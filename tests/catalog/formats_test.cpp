@@ -4,11 +4,11 @@
 #include <doctest/doctest.h>
 
 #include <cstdint>
-#include <cstdio>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "catalog/archives.h"
 #include "perturb/core/error.h"
 
 using namespace perturb;
@@ -220,28 +220,6 @@ TEST_CASE("csv: random texts are read or refused") {
     }
   }
 }
-
-namespace {
-
-std::string tar_entry(const std::string& name, const std::string& content, char type = '0') {
-  std::string header(512, '\0');
-  header.replace(0, name.size(), name);
-  char size[13];
-  std::snprintf(size, sizeof size, "%011zo", content.size());
-  header.replace(124, 11, size, 11);
-  header[156] = type;
-  header.replace(148, 8, 8, ' ');
-  unsigned sum = 0;
-  for (const char c : header) sum += static_cast<unsigned char>(c);
-  char checksum[8];
-  std::snprintf(checksum, sizeof checksum, "%06o", sum);
-  header.replace(148, 7, std::string(checksum, 7));
-  std::string padded = content;
-  padded.resize((content.size() + 511) / 512 * 512);
-  return header + padded;
-}
-
-}  // namespace
 
 TEST_CASE("tar: members are found by name, whatever folder they are in") {
   const std::string archive = tar_entry("batches/", "", '5') + tar_entry("batches/a.bin", "first") +

@@ -142,11 +142,15 @@ class Fetching(DataTest):
         self.run_program("check", "fashion-mnist", "--data", "d")
         said = json.loads(self.run_program("--json", "--data", "d").stdout)
         self.assertEqual(said["data"][0]["folder"], str(folder))
-        # Nothing is fetched twice, but what was damaged since is.
+        # Nothing is fetched twice, and nothing is written over.
         server.asked.clear()
         self.run_program("fetch", "fashion-mnist", "--to", "d", "--from", server.address)
-        self.assertEqual(server.asked, [])
         (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(b"damaged")
+        done = self.run_program("fetch", "fashion-mnist", "--to", "d", "--from", server.address,
+                                expect=USAGE)
+        self.assertIn("move it away", done.stderr)
+        self.assertEqual(server.asked, [])
+        (folder / "t10k-labels-idx1-ubyte.gz").unlink()
         self.run_program("fetch", "fashion-mnist", "--to", "d", "--from", server.address)
         self.assertEqual(server.asked, ["/t10k-labels-idx1-ubyte.gz"])
         self.run_program("check", "fashion-mnist", "--data", "d")

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,6 +140,7 @@ TEST_CASE("the lock of a process that was killed is free") {
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     const auto lock = FileLock::try_acquire(folder / "lock");
     const char answer = lock ? 'y' : 'n';
     if (::write(ready[1], &answer, 1) != 1) ::_exit(1);

@@ -2,11 +2,13 @@
 // a control and one intervention, measured at the end of every epoch.
 #pragma once
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <sys/prctl.h>
 #include <unistd.h>
 #include <vector>
 
@@ -34,6 +36,20 @@ class TemporaryFolder {
  private:
   std::filesystem::path path_;
 };
+
+/// Runs `work` in a child process, which ends with it, whatever it throws, and with us.
+template <typename Work>
+pid_t fork_child(const Work& work) {
+  const pid_t child = ::fork();
+  if (child != 0) return child;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  try {
+    work();
+  } catch (...) {
+    ::_exit(1);
+  }
+  ::_exit(0);
+}
 
 inline const Digest kAccuracy = sha256("test.accuracy");
 inline const Digest kLoss = sha256("test.loss");

@@ -34,16 +34,8 @@ Error error_of(const Work& work) {
 /// Runs `work` in a child process, which has to end in `die`.
 template <typename Work>
 void in_killed_process(const Work& work) {
-  const pid_t child = ::fork();
+  const pid_t child = fork_child(work);
   REQUIRE(child >= 0);
-  if (child == 0) {
-    try {
-      work();
-    } catch (...) {
-      // Then the parent misses the signal.
-    }
-    ::_exit(1);
-  }
   int status = 0;
   ::waitpid(child, &status, 0);
   REQUIRE(WIFSIGNALED(status));
@@ -153,9 +145,7 @@ TEST_CASE("a writer may be killed at any moment") {
   for (int round = 0; round < 12; ++round) {
     int pipe[2];
     REQUIRE(::pipe(pipe) == 0);
-    const pid_t child = ::fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
+    const pid_t child = fork_child([&] {
       Store store = Store::open(folder.path(), Access::Write);
       declare(store, experiment("kill", std::to_string(round)), members(1000));
       const RunId run = begin_run(store);
@@ -163,9 +153,10 @@ TEST_CASE("a writer may be killed at any moment") {
         store.keep(run, record(number));
         if (number % 3 != 0) continue;
         store.flush();
-        if (::write(pipe[1], "x", 1) != 1) ::_exit(1);
+        if (::write(pipe[1], "x", 1) != 1) return;
       }
-    }
+    });
+    REQUIRE(child >= 0);
     ::close(pipe[1]);
     // Each round lets the child get a little further before it is killed.
     char byte = 0;
@@ -199,20 +190,15 @@ TEST_CASE("a closed store can be read by who may not write to its folder") {
     fs::permissions(folder.path(), folder_permissions);
   };
   allow(fs::perms(0555));
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
+  const pid_t child = fork_child([&] {
     // Permissions do not bind root.
     if (::geteuid() == 0 && ::setuid(kNobody) != 0) ::_exit(2);
-    try {
-      const bool same =
-          ask(Store::open(folder.path(), Access::Read), "select * from results") == before;
-      const Error error = error_of([&] { Store::open(folder.path(), Access::Write); });
-      ::_exit(same && error.code() == ExitCode::Disk ? 0 : 1);
-    } catch (...) {
-      ::_exit(3);
-    }
-  }
+    const bool same =
+        ask(Store::open(folder.path(), Access::Read), "select * from results") == before;
+    const Error error = error_of([&] { Store::open(folder.path(), Access::Write); });
+    ::_exit(same && error.code() == ExitCode::Disk ? 0 : 3);
+  });
+  REQUIRE(child >= 0);
   int status = 0;
   ::waitpid(child, &status, 0);
   fs::permissions(folder.path(), fs::perms(0755));

@@ -23,6 +23,9 @@ struct Digest {
   static std::optional<Digest> from_hex(std::string_view hex);
 };
 
+/// Two lower-case digits a byte.
+std::string hexadecimal(std::string_view bytes);
+
 Digest sha256(std::string_view bytes);
 
 /// SHA-256 of a stream that is fed piece by piece.

@@ -120,6 +120,8 @@ class Experiment {
   std::size_t alternatives() const;
   std::size_t trials() const { return variations() * (1 + alternatives()); }
 
+  /// The condition of a variation alone: what `trial` makes, at a fifth of the cost.
+  Condition condition(std::size_t variation) const;
   Trial trial(std::size_t variation, std::size_t alternative) const;
   /// The number of trial (v, a) is v * (1 + alternatives()) + a: controls come first.
   Trial trial(std::size_t number) const {
