@@ -1,5 +1,3 @@
-#include "perturb/catalog/formats.h"
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -8,6 +6,7 @@
 #include <optional>
 #include <system_error>
 
+#include "perturb/catalog/formats.h"
 #include "perturb/core/error.h"
 
 namespace perturb {
@@ -21,8 +20,8 @@ struct Field {
 };
 
 [[noreturn]] void fail(std::size_t line, std::size_t column, const std::string& message) {
-  throw Error(ExitCode::Usage,
-              "line " + std::to_string(line) + ", column " + std::to_string(column) + ": " + message);
+  throw Error(ExitCode::Usage, "line " + std::to_string(line) + ", column " +
+                                   std::to_string(column) + ": " + message);
 }
 [[noreturn]] void fail(const Field& field, const std::string& message) {
   fail(field.line, field.column, message);
@@ -135,8 +134,9 @@ std::size_t place_of(const std::string& target, const std::vector<Field>& first,
         place <= first.size()) {
       return place - 1;
     }
-    throw Error(ExitCode::Usage, "there is no column " + shown(target) + " for the class",
-                "without a header the target is a number from 1 to " + std::to_string(first.size()));
+    throw Error(
+        ExitCode::Usage, "there is no column " + shown(target) + " for the class",
+        "without a header the target is a number from 1 to " + std::to_string(first.size()));
   }
   const auto found = std::find_if(first.begin(), first.end(),
                                   [&](const Field& field) { return field.text == target; });

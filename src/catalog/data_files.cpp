@@ -60,9 +60,9 @@ bool named_after(const fs::path& folder, const DataSource& source) {
 
 /// Whether these are the official files of `source`, by the smallest of them.
 bool has_content_of(const DataSource& source, const std::vector<fs::path>& files) {
-  const auto smallest = std::min_element(
-      source.files.begin(), source.files.end(),
-      [](const DataFile& a, const DataFile& b) { return a.bytes < b.bytes; });
+  const auto smallest =
+      std::min_element(source.files.begin(), source.files.end(),
+                       [](const DataFile& a, const DataFile& b) { return a.bytes < b.bytes; });
   const auto place = static_cast<std::size_t>(smallest - source.files.begin());
   try {
     return sha256(read_maybe_gzip(files[place], smallest->bytes)).hex() == smallest->sha256;
@@ -83,8 +83,10 @@ bool take(const fs::path& folder, bool told, const DataSource& source, Located& 
   const bool complete = files.size() == source.files.size();
   if (!told && (!complete || !has_content_of(source, files))) {
     remark(located, folder.string() + " has files of these names, but they are not " +
-                        std::string(source.kind) + "'s; put other data in the same form into a "
-                        "subfolder " + std::string(source.folders.front()));
+                        std::string(source.kind) +
+                        "'s; put other data in the same form into a "
+                        "subfolder " +
+                        std::string(source.folders.front()));
     return false;
   }
   if (!complete) {

@@ -157,10 +157,9 @@ Component gaussian_blobs() {
               .least = 0,
           },
       }),
-      .check =
-          [](const std::map<std::string, Value>& parameters) -> std::string {
-        const double points = parameters.at("examples").as_float() +
-                              parameters.at("test_examples").as_float();
+      .check = [](const std::map<std::string, Value>& parameters) -> std::string {
+        const double points =
+            parameters.at("examples").as_float() + parameters.at("test_examples").as_float();
         const double values = points * parameters.at("features").as_float();
         return values > 1e9 ? "examples x features is more than 10^9 values" : "";
       },

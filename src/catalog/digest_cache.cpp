@@ -1,11 +1,10 @@
 #include "catalog/digest_cache.h"
 
-#include <sys/stat.h>
-
 #include <cstddef>
 #include <ctime>
 #include <sstream>
 #include <string_view>
+#include <sys/stat.h>
 
 #include "perturb/core/error.h"
 #include "perturb/core/files.h"
@@ -88,7 +87,7 @@ void DigestCache::save() {
 }
 
 std::string DigestCache::key_of(const fs::path& file, const std::string& what) {
-  struct stat status {};
+  struct stat status{};
   std::error_code error;
   const std::string path = fs::weakly_canonical(file, error).string();
   if (error || path.find('\n') != std::string::npos) return {};
@@ -104,7 +103,7 @@ std::string DigestCache::key_of(const fs::path& file, const std::string& what) {
 }
 
 bool DigestCache::too_young(const fs::path& file) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(file.c_str(), &status) != 0) return true;
   constexpr std::time_t kSeconds = 2;  // coarser than the clock of any file system in use
   return status.st_mtim.tv_sec + kSeconds >= std::time(nullptr);

@@ -55,8 +55,8 @@ DataFacts of_files(const DataSource& source, const Located& located, DigestCache
         images = content.examples;
         (file.train ? facts.train : facts.test) += images;
       } else if (content.examples != images) {
-        return missing(path.string() + ": " + std::to_string(content.examples) +
-                       " labels for " + std::to_string(images) + " images");
+        return missing(path.string() + ": " + std::to_string(content.examples) + " labels for " +
+                       std::to_string(images) + " images");
       }
     } catch (const Error& error) {
       return missing(path.string() + ": " + one_line(error));
@@ -83,7 +83,8 @@ DataFacts of_csv(const Condition& condition, const fs::path& beside, DigestCache
   if (path.is_relative()) path = beside / path;
   std::error_code error;
   if (!fs::is_regular_file(path, error)) {
-    return missing("there is no file " + path.string() + " (data.file is relative to the "
+    return missing("there is no file " + path.string() +
+                   " (data.file is relative to the "
                    "experiment file)");
   }
   const CsvOptions options{.header = condition.flag("data.header"),
@@ -93,7 +94,7 @@ DataFacts of_csv(const Condition& condition, const fs::path& beside, DigestCache
       "csv/" + sha256(framed(options.target) + (options.header ? "1" : "0")).brief();
   try {
     const auto content = known(path, what, cache, [&] {
-      const std::string bytes = read_file(path, kMostDecodedBytes);
+      const std::string bytes = read_maybe_gzip(path, kMostDecodedBytes);
       return DigestCache::Known{.digest = sha256(bytes), .examples = read_csv(bytes, options).rows};
     });
     const double fraction = condition.number("data.test_fraction");

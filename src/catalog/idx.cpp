@@ -1,5 +1,4 @@
 #include "perturb/catalog/formats.h"
-
 #include "perturb/core/error.h"
 
 namespace perturb {
@@ -24,10 +23,12 @@ std::string product(const std::vector<std::int64_t>& dims) {
 }  // namespace
 
 Idx read_idx(std::string_view bytes) {
-  if (bytes.size() < 4) damaged("an IDX file starts with 4 bytes, here are " +
-                                std::to_string(bytes.size()));
-  if (byte_at(bytes, 0) != 0 || byte_at(bytes, 1) != 0) damaged("not an IDX file: wrong magic number");
-  if (byte_at(bytes, 2) != kUnsignedByte) damaged("an IDX file of another type than unsigned bytes");
+  if (bytes.size() < 4)
+    damaged("an IDX file starts with 4 bytes, here are " + std::to_string(bytes.size()));
+  if (byte_at(bytes, 0) != 0 || byte_at(bytes, 1) != 0)
+    damaged("not an IDX file: wrong magic number");
+  if (byte_at(bytes, 2) != kUnsignedByte)
+    damaged("an IDX file of another type than unsigned bytes");
   const std::size_t rank = byte_at(bytes, 3);
   if (rank < 1 || rank > 4) {
     damaged("an IDX file of " + std::to_string(rank) + " dimensions, where 1 to 4 are known");
@@ -63,7 +64,8 @@ void check_images(const Idx& images) {
 }
 
 void check_labels(const Idx& labels, int classes) {
-  if (labels.dims.size() != 1) damaged("labels of " + product(labels.dims) + ", where n are needed");
+  if (labels.dims.size() != 1)
+    damaged("labels of " + product(labels.dims) + ", where n are needed");
   for (const char label : labels.values) {
     if (static_cast<unsigned char>(label) >= classes) {
       damaged("a label of " + std::to_string(static_cast<unsigned char>(label)) + ", where " +

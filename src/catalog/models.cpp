@@ -20,13 +20,12 @@ std::vector<Parameter> with_start(std::vector<Parameter> parameters) {
           .name = "init",
           .type = Type::String,
           .fallback = "kaiming-uniform",
-          .help =
-              "How parameters are drawn, from seeds.init. kaiming-uniform: weights and biases "
-              "U(-b, b), b = 1/sqrt(fan_in), as LibTorch does. he: weights N(0, "
-              "gain^2 2/fan_in). xavier: weights U(-b, b), b = gain sqrt(6/(fan_in + fan_out)). "
-              "uniform: U(-init_bound, init_bound). normal: N(0, init_std^2). "
-              "flattened-kaiming-he: weights normal, each matrix rescaled to the norm "
-              "gain sqrt(2 fan_out). Biases are 0 in all but the first.",
+          .help = "How parameters are drawn, from seeds.init. kaiming-uniform: weights and biases "
+                  "U(-b, b), b = 1/sqrt(fan_in), as LibTorch does. he: weights U(-b, b), "
+                  "b = sqrt(6/fan_in). xavier: weights U(-b, b), b = sqrt(6/(fan_in + "
+                  "fan_out)). uniform: U(-init_bound, init_bound). normal: N(0, init_std^2). "
+                  "flattened-kaiming-he: weights normal, each matrix rescaled to the norm "
+                  "sqrt(2 fan_out). Biases are 0 in all but the first.",
           .choices = {"kaiming-uniform", "he", "xavier", "uniform", "normal",
                       "flattened-kaiming-he"},
       },
@@ -48,7 +47,7 @@ std::vector<Parameter> with_start(std::vector<Parameter> parameters) {
           .name = "init_gain",
           .type = Type::Float,
           .fallback = 1.0,
-          .help = "Factor on the weights that he, xavier and flattened-kaiming-he draw.",
+          .help = "Factor on all weights that init draws; biases are not scaled.",
           .least = 0,
       },
       {

@@ -74,7 +74,8 @@ Parameter axis(const std::string& name, const std::string& help) {
 }
 
 void add_plots(Schema& schema) {
-  const auto undrawn = always("this build does not draw plots yet; `perturb query` has the figures");
+  const auto undrawn =
+      always("this build does not draw plots yet; `perturb query` has the figures");
   schema.add({
       .family = Family::Plot,
       .name = "curves",

@@ -1,5 +1,4 @@
 #include "perturb/catalog/formats.h"
-
 #include "perturb/core/error.h"
 
 namespace perturb {

@@ -13,19 +13,23 @@ namespace {
 
 std::string every_text(const Every& every) {
   switch (every.kind) {
-    case Every::Kind::Never: return "never";
-    case Every::Kind::Epoch: return every.n == 1 ? "every epoch" : fmt::format("every {} epochs", every.n);
-    case Every::Kind::Steps: return every.n == 1 ? "every step" : fmt::format("every {} steps", every.n);
-    case Every::Kind::Listed: return "at " + counted(every.steps.size(), "step");
-    case Every::Kind::End: return "at the end";
+    case Every::Kind::Never:
+      return "never";
+    case Every::Kind::Epoch:
+      return every.n == 1 ? "every epoch" : fmt::format("every {} epochs", every.n);
+    case Every::Kind::Steps:
+      return every.n == 1 ? "every step" : fmt::format("every {} steps", every.n);
+    case Every::Kind::Listed:
+      return "at " + counted(every.steps.size(), "step");
+    case Every::Kind::End:
+      return "at the end";
   }
   return {};
 }
 
 std::string text(const Experiment& experiment, const ExperimentArguments& arguments) {
   std::string all = fmt::format("{}: the file is right\n", printable(arguments.file.string()));
-  if (!experiment.description().empty())
-    all += "  " + printable(experiment.description()) + "\n";
+  if (!experiment.description().empty()) all += "  " + printable(experiment.description()) + "\n";
   all += fmt::format("  {} = {} x (control + {})\n", counted(experiment.trials(), "trial"),
                      counted(experiment.variations(), "variation"),
                      counted(experiment.alternatives(), "intervention"));
@@ -66,7 +70,8 @@ std::string json(const Loaded& loaded) {
 void add_check(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("check", "Validate an experiment file");
   command->footer(
-      "Reports everything that is wrong at once, with its place; ends with 2 if there is anything.\n"
+      "Reports everything that is wrong at once, with its place; ends with 2 if there is "
+      "anything.\n"
       "What is valid but cannot be run by this build, and data that are missing, are said too.\n\n"
       "Example:\n  perturb check momentum.toml optimizer.lr=0.1");
   auto arguments = std::make_shared<ExperimentArguments>();
@@ -75,7 +80,8 @@ void add_check(CLI::App& app, Context& context) {
     const Loaded loaded = arguments->load(context);
     loaded.experiment.data(loaded.experiment.trial(0));  // looks the data up
     context.out.write(context.json ? json(loaded) : text(loaded.experiment, *arguments));
-    for (const Diagnostic& reason : loaded.experiment.unsupported()) context.err.write(render(reason));
+    for (const Diagnostic& reason : loaded.experiment.unsupported())
+      context.err.write(render(reason));
     for (const std::string& missing : *loaded.missing_data)
       context.err.line("note: " + printable(missing));
     return ExitCode::Done;

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/help.h"
 #include "perturb/core/diagnostic.h"
 
 namespace perturb {
@@ -32,7 +33,8 @@ Exit codes:
 std::string joined(const std::vector<std::string>& arguments) {
   std::string line = "perturb";
   for (const std::string& argument : arguments) {
-    const bool plain = !argument.empty() && argument.find_first_of(" \t\n'\"\\$*?[]{}()<>|&;#~!`") == std::string::npos;
+    const bool plain = !argument.empty() &&
+                       argument.find_first_of(" \t\n'\"\\$*?[]{}()<>|&;#~!`") == std::string::npos;
     std::string quoted = argument;
     for (std::size_t at = 0; (at = quoted.find('\'', at)) != std::string::npos; at += 4)
       quoted.replace(at, 1, "'\\''");
@@ -47,7 +49,8 @@ std::string unknown_command(const std::vector<std::string>& arguments, const CLI
     const std::string& word = arguments[i];
     if (word == "--store" || word == "--data" || word == "--color") ++i;
     if (word.starts_with('-')) continue;
-    const auto commands = app.get_subcommands([&](const CLI::App* c) { return c->get_name() == word; });
+    const auto commands =
+        app.get_subcommands([&](const CLI::App* c) { return c->get_name() == word; });
     return commands.empty() ? word : "";
   }
   return "";
@@ -77,12 +80,12 @@ std::unique_ptr<CLI::App> make_command_line(Context& context) {
       "perturb runs declared experiments on neural networks: it trains what the store does not "
       "hold yet, and compares every intervention with its control.",
       "perturb");
-  app->set_version_flag("--version", "perturb " PERTURB_VERSION);
+  app->formatter(std::make_shared<HelpFormatter>());
+  app->set_version_flag("--version", "perturb " PERTURB_VERSION, "Show the version");
   app->set_help_flag("-h,--help", "Show this help");
   app->footer(kExamples);
   app->require_subcommand(1);
   app->fallthrough();  // global options may follow the command
-  app->get_formatter()->column_width(34);
 
   app->add_option("--store", context.store,
                   "Folder of the results; else $PERTURB_STORE, else .perturb beside FILE")
@@ -129,8 +132,9 @@ ExitCode run_command_line(const std::vector<std::string>& arguments, Context& co
   try {
     app->parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {
-    const auto given = app->get_subcommands();
-    context.out.write(given.empty() ? app->help() : given.front()->help());
+    const CLI::App* asked = app.get();
+    while (!asked->get_subcommands().empty()) asked = asked->get_subcommands().front();
+    context.out.write(asked->help());
     return ExitCode::Done;
   } catch (const CLI::CallForVersion& version) {
     context.out.line(version.what());

@@ -35,13 +35,13 @@ namespace perturb {
 struct Context {
   using Action = std::function<ExitCode()>;
 
-  std::filesystem::path store;              ///< --store; empty: see store_folder
-  std::vector<std::filesystem::path> data;  ///< --data, in order
-  bool json = false;                        ///< --json
-  Schema schema;                            ///< filled by main before anything is parsed
-  Output out{stdout};                       ///< data
+  std::filesystem::path store;                ///< --store; empty: see store_folder
+  std::vector<std::filesystem::path> data;    ///< --data, in order
+  bool json = false;                          ///< --json
+  Schema schema;                              ///< filled by main before anything is parsed
+  Output out{stdout};                         ///< data
   Output err{stderr, Output::Loss::Ignored};  ///< progress, warnings, errors
-  std::string command_line;                 ///< as typed, for the store's record of the run
+  std::string command_line;                   ///< as typed, for the store's record of the run
 
   /// Makes `action` what main does when `command` was given.
   void on(CLI::App* command, Action action);

@@ -17,14 +17,17 @@ bool is_one_of(std::string_view word, std::initializer_list<std::string_view> wo
 }
 
 /// The option of that name of a command or of the program.
-const CLI::Option* find_option(const CLI::App& app, const CLI::App* command, const std::string& name) {
+const CLI::Option* find_option(const CLI::App& app, const CLI::App* command,
+                               const std::string& name) {
   if (command) {
     if (const auto* option = command->get_option_no_throw(name)) return option;
   }
   return app.get_option_no_throw(name);
 }
 
-bool takes_value(const CLI::Option* option) { return option && option->get_items_expected_max() > 0; }
+bool takes_value(const CLI::Option* option) {
+  return option && option->get_items_expected_max() > 0;
+}
 
 class Completer {
  public:
@@ -60,7 +63,8 @@ class Completer {
   }
 
   const CLI::App* find_command(const std::string& name) const {
-    const auto found = app_.get_subcommands([&](const CLI::App* command) { return command->get_name() == name; });
+    const auto found =
+        app_.get_subcommands([&](const CLI::App* command) { return command->get_name() == name; });
     return found.empty() ? nullptr : found.front();
   }
 
@@ -78,7 +82,8 @@ class Completer {
     for (const CLI::App* owner : std::array<const CLI::App*, 2>{command_, &app_}) {
       if (!owner) continue;
       for (const CLI::Option* option : owner->get_options()) {
-        for (const std::string& name : option->get_lnames()) offer("--" + name, option->get_description());
+        for (const std::string& name : option->get_lnames())
+          offer("--" + name, option->get_description());
       }
     }
   }

@@ -58,7 +58,8 @@ _perturb() {
 compdef _perturb perturb
 )sh";
 
-constexpr const char* kFish = R"sh(# perturb: perturb completion fish | source, in ~/.config/fish/config.fish
+constexpr const char* kFish =
+    R"sh(# perturb: perturb completion fish | source, in ~/.config/fish/config.fish
 function __perturb_complete
     set -l words (commandline -opc) (commandline -ct)
     for line in ($words[1] completion words -- $words[2..] 2>/dev/null)
@@ -103,8 +104,8 @@ void add_completion(CLI::App& app, Context& context) {
   command->add_option("WORDS", options->words)->group("");  // for the scripts
   context.on(command, [&context, options] {
     if (options->shell == "words") return print_candidates(context, options->words);
-    const char* script = options->shell == "bash"  ? kBash
-                         : options->shell == "zsh" ? kZsh
+    const char* script = options->shell == "bash"   ? kBash
+                         : options->shell == "zsh"  ? kZsh
                          : options->shell == "fish" ? kFish
                                                     : nullptr;
     if (!script)

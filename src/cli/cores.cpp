@@ -1,9 +1,8 @@
 #include "cli/cores.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <fstream>
+#include <sched.h>
 #include <set>
 #include <string>
 

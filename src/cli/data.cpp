@@ -93,8 +93,8 @@ ExitCode list_data(Context& context) {
     context.out.write(dumped({{"data", rows}, {"looked_in", looked}}));
     return ExitCode::Done;
   }
-  context.out.write(table.text({.color = context.out.color(), .widest_cell = 200,
-                                .width = context.out.width()}));
+  context.out.write(
+      table.text({.color = context.out.color(), .widest_cell = 200, .width = context.out.width()}));
   context.out.write("\nLooked in:\n");
   for (const auto& folder : folders) context.out.line("  " + printable(folder.string()));
   return ExitCode::Done;
@@ -145,8 +145,8 @@ ExitCode check_data(Context& context, const std::string& name) {
   if (context.json) {
     context.out.write(dumped(rows));
   } else {
-    context.out.write(table.text({.color = context.out.color(), .widest_cell = 200,
-                                  .width = context.out.width()}));
+    context.out.write(table.text(
+        {.color = context.out.color(), .widest_cell = 200, .width = context.out.width()}));
   }
   if (rows.empty()) context.err.line("no data set was found; `perturb data` says how to get one");
   return sound ? ExitCode::Done : ExitCode::Found;
@@ -165,8 +165,8 @@ Meter meter_on(Output& err) {
       return last->clear();
     }
     const bool whole = got == all;
-    const std::string text = fmt::format("{}  {}{}", name, megabytes(got),
-                                         all > got ? " of " + megabytes(all) : "");
+    const std::string text =
+        fmt::format("{}  {}{}", name, megabytes(got), all > got ? " of " + megabytes(all) : "");
     if (text == *last || (!err.terminal() && !whole)) return;
     *last = text;
     err.write(err.terminal() ? "\r\x1b[K" + text + (whole ? "\n" : "") : text + "\n");
@@ -185,9 +185,8 @@ ExitCode fetch_data(Context& context, const Options& options) {
       throw Error(ExitCode::Usage, "there is no home folder to put data into",
                   "name a folder with --to, and later with --data");
     }
-    FetchOptions wanted{.folder = base / source.folders.front(),
-                        .addresses = {},
-                        .meter = meter_on(context.err)};
+    FetchOptions wanted{
+        .folder = base / source.folders.front(), .addresses = {}, .meter = meter_on(context.err)};
     if (!options.from.empty()) wanted.addresses = {options.from};
     files = fetch(source, wanted);
   }
@@ -207,16 +206,18 @@ ExitCode fetch_data(Context& context, const Options& options) {
 void add_data(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("data", "Say where data sets are; fetch and check them");
-  command->footer("Examples:\n"
-                  "  perturb data                      where each data set is, or how to get it\n"
-                  "  perturb data fetch fashion-mnist\n"
-                  "  perturb data check                checksums of all that are there");
+  command->footer(
+      "Examples:\n"
+      "  perturb data                      where each data set is, or how to get it\n"
+      "  perturb data fetch fashion-mnist\n"
+      "  perturb data check                checksums of all that are there");
 
-  CLI::App* fetch = command->add_subcommand(
-      "fetch", "Download a data set from its official place and check it");
+  CLI::App* fetch =
+      command->add_subcommand("fetch", "Download a data set from its official place and check it");
   fetch->add_option("NAME", options->name, "fashion-mnist, mnist or cifar10")->required();
-  fetch->add_option("--to", options->to,
-                    "Data folder; the files go into its subfolder NAME (default: your data folder)")
+  fetch
+      ->add_option("--to", options->to,
+                   "Data folder; the files go into its subfolder NAME (default: your data folder)")
       ->type_name("FOLDER");
   fetch->add_option("--from", options->from, "Folder on the web to take the files from instead")
       ->type_name("URL");

@@ -28,23 +28,26 @@ std::vector<const Component*> find(const Schema& schema, const std::string& name
     for (const std::string& known : schema.names(family)) names.push_back(known);
   }
   const std::string near = nearest(name, names);
-  throw Error(ExitCode::Usage, "there is nothing called \"" + name + "\"",
-              near.empty() ? "`perturb list` shows what there is" : "did you mean \"" + near + "\"?");
+  throw Error(
+      ExitCode::Usage, "there is nothing called \"" + name + "\"",
+      near.empty() ? "`perturb list` shows what there is" : "did you mean \"" + near + "\"?");
 }
 
 }  // namespace
 
 void add_describe(CLI::App& app, Context& context) {
-  CLI::App* command =
-      app.add_subcommand("describe", "Explain one thing of an experiment file, with its parameters");
+  CLI::App* command = app.add_subcommand(
+      "describe", "Explain one thing of an experiment file, with its parameters");
   command->footer("Examples:\n  perturb describe lenet5\n  perturb describe optimizer");
   struct Options {
     std::string name;
     bool markdown = false;
   };
   auto options = std::make_shared<Options>();
-  command->add_option("NAME", options->name, "A name as `perturb list` shows it, or a family")->required();
-  command->add_flag("--markdown", options->markdown, "A family as Markdown, as in docs/experiment-file.md");
+  command->add_option("NAME", options->name, "A name as `perturb list` shows it, or a family")
+      ->required();
+  command->add_flag("--markdown", options->markdown,
+                    "A family as Markdown, as in docs/experiment-file.md");
   context.on(command, [&context, options] {
     const auto family = family_from(options->name);
     std::vector<const Component*> found = find(context.schema, options->name);
@@ -62,7 +65,8 @@ void add_describe(CLI::App& app, Context& context) {
       if (context.json)
         text += (text.empty() ? "[" : ",\n") + to_json(*component);
       else
-        text += (text.empty() ? "" : "\n") + describe(*component, context.out.color(), context.out.width());
+        text += (text.empty() ? "" : "\n") +
+                describe(*component, context.out.color(), context.out.width());
     }
     context.out.write(context.json ? text + "]\n" : text);
     return ExitCode::Done;

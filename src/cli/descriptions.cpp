@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/wording.h"
 #include "perturb/report/table.h"
 
 namespace perturb {
@@ -22,15 +23,24 @@ std::string lower(std::string_view text) {
 
 std::string type_name(Type type) {
   switch (type) {
-    case Type::Bool: return "true or false";
-    case Type::Int: return "integer";
-    case Type::Float: return "float";
-    case Type::String: return "string";
-    case Type::IntList: return "list of integers";
-    case Type::FloatList: return "list of floats";
-    case Type::File: return "path of a file";
-    case Type::Selection: return "table of condition keys";
-    case Type::Reference: return "reference to an experiment";
+    case Type::Bool:
+      return "true or false";
+    case Type::Int:
+      return "integer";
+    case Type::Float:
+      return "float";
+    case Type::String:
+      return "string";
+    case Type::IntList:
+      return "list of integers";
+    case Type::FloatList:
+      return "list of floats";
+    case Type::File:
+      return "path of a file";
+    case Type::Selection:
+      return "table of condition keys";
+    case Type::Reference:
+      return "reference to an experiment";
   }
   return {};
 }
@@ -41,7 +51,8 @@ std::string range_text(const Parameter& parameter) {
   const bool high = std::isfinite(parameter.most);
   const std::string above = parameter.above_least ? "<" : "<=";
   const std::string below = parameter.below_most ? "<" : "<=";
-  if (low && high) return fmt::format("{:g} {} x {} {:g}", parameter.least, above, below, parameter.most);
+  if (low && high)
+    return fmt::format("{:g} {} x {} {:g}", parameter.least, above, below, parameter.most);
   if (low) return fmt::format("{} {:g}", parameter.above_least ? ">" : ">=", parameter.least);
   if (high) return fmt::format("{} {:g}", below, parameter.most);
   return {};
@@ -54,23 +65,6 @@ std::string toml(const Value& value) {
   std::string all;
   for (const Value& item : value.as_list()) all += (all.empty() ? "" : ", ") + toml(item);
   return "[" + all + "]";
-}
-
-std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
-  std::vector<std::string> lines;
-  std::string line;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find(' '), text.size());
-    const std::string_view word = text.substr(0, end);
-    if (!line.empty() && display_width(line) + 1 + display_width(word) > width) {
-      lines.push_back(std::move(line));
-      line.clear();
-    }
-    line += (line.empty() ? "" : " ") + std::string(word);
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  if (!line.empty()) lines.push_back(std::move(line));
-  return lines;
 }
 
 /// A cell of a Markdown table.
@@ -110,10 +104,14 @@ std::optional<Family> family_from(std::string_view name) {
 
 std::string written_as(const Component& component) {
   switch (component.family) {
-    case Family::Intervention: return fmt::format("[[interventions]] kind = \"{}\"", component.name);
-    case Family::Metric: return fmt::format("[[metrics]] kind = \"{}\"", component.name);
-    case Family::Plot: return fmt::format("[[plots]] kind = \"{}\"", component.name);
-    default: break;
+    case Family::Intervention:
+      return fmt::format("[[interventions]] kind = \"{}\"", component.name);
+    case Family::Metric:
+      return fmt::format("[[metrics]] kind = \"{}\"", component.name);
+    case Family::Plot:
+      return fmt::format("[[plots]] kind = \"{}\"", component.name);
+    default:
+      break;
   }
   for (const Section& section : sections()) {
     if (section.family != component.family) continue;
@@ -141,14 +139,15 @@ std::string default_text(const Parameter& parameter) {
 
 std::string describe(const Component& component, bool color, std::size_t width) {
   const std::size_t columns = width == 0 ? 100 : std::max<std::size_t>(width, 40);
-  std::string all = inked(component.name.empty() ? name_of(component.family) : component.name,
-                          Ink::Bold, color) +
-                    fmt::format("  {}\n", inked(written_as(component), Ink::Faint, color));
+  std::string all =
+      inked(component.name.empty() ? name_of(component.family) : component.name, Ink::Bold, color) +
+      fmt::format("  {}\n", inked(written_as(component), Ink::Faint, color));
   for (const std::string& line : wrapped(component.help, columns - 2)) all += "  " + line + "\n";
   for (const Parameter& parameter : component.parameters) {
     all += fmt::format("\n  {} = {}   {}\n", inked(parameter.name, Ink::Bold, color),
                        default_text(parameter), inked(type_text(parameter), Ink::Faint, color));
-    for (const std::string& line : wrapped(parameter.help, columns - 6)) all += "      " + line + "\n";
+    for (const std::string& line : wrapped(parameter.help, columns - 6))
+      all += "      " + line + "\n";
   }
   return all;
 }

@@ -34,7 +34,8 @@ void examine_engine(const Context& context, Findings& findings) {
   try {
     const auto engine = load_engine({data_folders(context.data_options(""))});
     const Numerics numerics = engine->numerics(/*measure=*/true);
-    findings.push_back({.subject = "LibTorch", .text = fmt::format("{} ({})", numerics.libtorch, numerics.cpu)});
+    findings.push_back(
+        {.subject = "LibTorch", .text = fmt::format("{} ({})", numerics.libtorch, numerics.cpu)});
     const bool slow = numerics.blas_is_slow || numerics.gflops < kSlowGflops;
     findings.push_back(
         {.kind = slow ? Finding::Kind::Problem : Finding::Kind::Fine,
@@ -58,9 +59,11 @@ void examine_data(const Context& context, Findings& findings) {
     const Located located = locate(source.kind, folders);
     const std::string subject = "data " + std::string(source.kind);
     if (located.complete)
-      findings.push_back({.subject = subject, .text = located.files.front().parent_path().string()});
+      findings.push_back(
+          {.subject = subject, .text = located.files.front().parent_path().string()});
     else
-      findings.push_back({Finding::Kind::Note, subject, "not found", how_to_get(source.kind, located)});
+      findings.push_back(
+          {Finding::Kind::Note, subject, "not found", how_to_get(source.kind, located)});
   }
 }
 
@@ -73,9 +76,12 @@ void examine_store(const Context& context, Findings& findings) {
   try {
     const Store store = Store::open(folder, Store::Access::Read);
     const Table table = store.query("select count(*) from trials");
-    findings.push_back({.subject = "store",
-                        .text = fmt::format("{}, {}", folder.string(),
-                                            counted(static_cast<std::size_t>(std::get<std::int64_t>(table.rows.at(0).at(0))), "trial"))});
+    findings.push_back(
+        {.subject = "store",
+         .text = fmt::format(
+             "{}, {}", folder.string(),
+             counted(static_cast<std::size_t>(std::get<std::int64_t>(table.rows.at(0).at(0))),
+                     "trial"))});
   } catch (const Error& error) {
     findings.push_back({Finding::Kind::Problem, "store", error.what(), error.advice()});
   }
@@ -83,9 +89,12 @@ void examine_store(const Context& context, Findings& findings) {
 
 std::string_view mark(Finding::Kind kind) {
   switch (kind) {
-    case Finding::Kind::Fine: return "ok";
-    case Finding::Kind::Note: return "note";
-    case Finding::Kind::Problem: return "problem";
+    case Finding::Kind::Fine:
+      return "ok";
+    case Finding::Kind::Note:
+      return "note";
+    case Finding::Kind::Problem:
+      return "problem";
   }
   return {};
 }
@@ -93,7 +102,7 @@ std::string_view mark(Finding::Kind kind) {
 std::string text(const Findings& findings, bool color) {
   std::string all;
   for (const Finding& finding : findings) {
-    const Ink ink = finding.kind == Finding::Kind::Fine ? Ink::Green
+    const Ink ink = finding.kind == Finding::Kind::Fine   ? Ink::Green
                     : finding.kind == Finding::Kind::Note ? Ink::Yellow
                                                           : Ink::Red;
     all += inked(fmt::format("{:<8}", mark(finding.kind)), ink, color) +

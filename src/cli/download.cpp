@@ -1,12 +1,12 @@
-#include <curl/curl.h>
-#include <dlfcn.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <dlfcn.h>
 #include <exception>
 #include <memory>
 #include <string>
+
+#include <curl/curl.h>
 
 #include "cli/fetch.h"
 #include "perturb/core/error.h"

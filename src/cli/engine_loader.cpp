@@ -1,7 +1,6 @@
 #include "cli/engine_loader.h"
 
 #include <dlfcn.h>
-
 #include <string>
 
 #include "perturb/core/error.h"

@@ -8,8 +8,9 @@ namespace perturb {
 
 void ExperimentArguments::add_to(CLI::App& command) {
   command.add_option("FILE", file, "The experiment file")->required();
-  command.add_option("OVERRIDES", overrides,
-                     "path=value or path=a,b,c: replaces what the file says, or makes it vary")
+  command
+      .add_option("OVERRIDES", overrides,
+                  "path=value or path=a,b,c: replaces what the file says, or makes it vary")
       ->type_name("path=value");
 }
 
@@ -18,7 +19,8 @@ Loaded ExperimentArguments::load(Context& context) const {
   const DataOptions options = context.data_options(file);
   const DataLookup lookup = [missing, options](const Condition& condition) {
     DataFacts found = facts(condition, options);
-    const bool is_new = std::find(missing->begin(), missing->end(), found.missing) == missing->end();
+    const bool is_new =
+        std::find(missing->begin(), missing->end(), found.missing) == missing->end();
     if (!found.missing.empty() && is_new) missing->push_back(found.missing);
     return found;
   };

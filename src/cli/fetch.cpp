@@ -1,10 +1,9 @@
 #include "cli/fetch.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <optional>
 #include <string_view>
+#include <unistd.h>
 
 #include "perturb/catalog/formats.h"
 #include "perturb/core/digest.h"

@@ -32,7 +32,7 @@ std::vector<std::filesystem::path> fetch(const DataSource& source, const FetchOp
 
 /// Transfers one file to `to`, at most `most` bytes. Returns why the server did not deliver it,
 /// or "" when it did; throws Error(Disk) for what is wrong on this side.
-std::string download(const std::string& address, const std::filesystem::path& to,
-                     std::int64_t most, const Meter& meter);
+std::string download(const std::string& address, const std::filesystem::path& to, std::int64_t most,
+                     const Meter& meter);
 
 }  // namespace perturb

@@ -28,7 +28,8 @@ void add_list(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("list", "List what can be named in an experiment file");
   command->footer("Example:\n  perturb list model");
   auto family = std::make_shared<std::string>();
-  command->add_option("FAMILY", *family, "task, model, data, optimizer, schedule, intervention, metric or plot");
+  command->add_option("FAMILY", *family,
+                      "task, model, data, optimizer, schedule, intervention, metric or plot");
   context.on(command, [&context, family] {
     TextTable table({{"family"}, {"name"}, {"what it is"}});
     nlohmann::json json = nlohmann::json::array();
@@ -37,15 +38,17 @@ void add_list(CLI::App& app, Context& context) {
       for (const Component* component : context.schema.all(each)) {
         const std::string name = component->name.empty() ? "-" : component->name;
         table.add({std::string(name_of(each)), name, component->help});
-        json.push_back({{"family", name_of(each)}, {"name", component->name}, {"help", component->help}});
+        json.push_back(
+            {{"family", name_of(each)}, {"name", component->name}, {"help", component->help}});
       }
     }
     if (context.json)
       context.out.line(json.dump(2));
     else
-      context.out.write(table.text({.color = context.out.color(),
-                                    .widest_cell = context.out.width() > 0 ? context.out.width() : 1000,
-                                    .width = context.out.width()}));
+      context.out.write(
+          table.text({.color = context.out.color(),
+                      .widest_cell = context.out.width() > 0 ? context.out.width() : 1000,
+                      .width = context.out.width()}));
     return ExitCode::Done;
   });
 }

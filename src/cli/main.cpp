@@ -1,18 +1,17 @@
 // The program: reads the command line, runs one command, and turns whatever goes wrong into a
 // message that ends in what to do next, and an exit code.
-#include <malloc.h>
-#include <signal.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <signal.h>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
+#include <malloc.h>
 
-#include "cli/commands.h"
 #include "cli/command_line.h"
+#include "cli/commands.h"
 #include "perturb/catalog/catalog.h"
 #include "perturb/core/diagnostic.h"
 #include "perturb/report/table.h"
@@ -42,7 +41,8 @@ int run(int argc, char** argv) {
   Context context;
   context.schema = builtin_schema();
   try {
-    const ExitCode code = run_command_line(std::vector<std::string>(argv + 1, argv + argc), context);
+    const ExitCode code =
+        run_command_line(std::vector<std::string>(argv + 1, argv + argc), context);
     context.out.flush();
     return static_cast<int>(code);
   } catch (const ClosedPipe&) {

@@ -1,12 +1,11 @@
 #include "cli/output.h"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "perturb/core/error.h"
 

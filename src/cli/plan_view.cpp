@@ -37,7 +37,8 @@ std::vector<std::string> varied_fields(const Experiment& experiment, const Condi
 
 std::string matrix(const Experiment& experiment, const Plan& plan, const PlanViewOptions& options,
                    const Output& out) {
-  const std::size_t shown = options.all ? plan.trials.size() : std::min(kFirstRows, plan.trials.size());
+  const std::size_t shown =
+      options.all ? plan.trials.size() : std::min(kFirstRows, plan.trials.size());
   const std::vector<std::string> fields = varied_fields(experiment, experiment.trial(0).condition);
   std::vector<TextTable::Column> columns = {{"#", Align::Right}, {"state"}};
   for (const std::string& field : fields) columns.push_back({field, Align::Right});
@@ -58,7 +59,8 @@ std::string matrix(const Experiment& experiment, const Plan& plan, const PlanVie
   }
   std::string text = table.text({.color = out.color(), .width = out.width()});
   if (shown < plan.trials.size())
-    text += fmt::format("and {} more; --all shows them\n", grouped(static_cast<std::int64_t>(plan.trials.size() - shown)));
+    text += fmt::format("and {} more; --all shows them\n",
+                        grouped(static_cast<std::int64_t>(plan.trials.size() - shown)));
   return text;
 }
 
@@ -69,17 +71,19 @@ std::string time_text(const Plan& plan, const std::optional<double>& seconds, st
 }
 
 std::string head(const Experiment& experiment, const Plan& plan) {
-  std::string text = fmt::format(
-      "{}: {} = {} x (control + {})\n", printable(experiment.name()),
-      counted(experiment.trials(), "trial"), counted(experiment.variations(), "variation"),
-      counted(experiment.alternatives(), "intervention"));
+  std::string text = fmt::format("{}: {} = {} x (control + {})\n", printable(experiment.name()),
+                                 counted(experiment.trials(), "trial"),
+                                 counted(experiment.variations(), "variation"),
+                                 counted(experiment.alternatives(), "intervention"));
   std::string states;
   for (const auto& [reason, n] : counts(plan))
-    states += fmt::format("{}{} {}", states.empty() ? "" : ", ", grouped(static_cast<std::int64_t>(n)), name_of(reason));
+    states += fmt::format("{}{} {}", states.empty() ? "" : ", ",
+                          grouped(static_cast<std::int64_t>(n)), name_of(reason));
   text += fmt::format("  trials  {}; {} to train", states, grouped(std::ssize(plan.order)));
   if (plan.distinct < plan.trials.size())
     text += fmt::format(" ({} are the same as another)", plan.trials.size() - plan.distinct);
-  return text + fmt::format("\n  steps   {} asked, {} to run\n", grouped(plan.steps_asked), grouped(plan.steps_to_run));
+  return text + fmt::format("\n  steps   {} asked, {} to run\n", grouped(plan.steps_asked),
+                            grouped(plan.steps_to_run));
 }
 
 nlohmann::json trials_json(const Experiment& experiment, const Plan& plan) {
@@ -104,7 +108,8 @@ std::string variation_text(const Experiment& experiment, const Trial& trial) {
   std::string text;
   for (const std::string& factor : experiment.factors()) {
     if (!trial.condition.has(factor)) continue;
-    text += fmt::format("{}{}={}", text.empty() ? "" : " ", factor, display(trial.condition.at(factor)));
+    text += fmt::format("{}{}={}", text.empty() ? "" : " ", factor,
+                        display(trial.condition.at(factor)));
   }
   return text;
 }
@@ -143,12 +148,14 @@ void show_plan(Context& context, const ExperimentArguments& arguments,
     if (options.all) all["matrix"] = trials_json(experiment, plan);
     context.out.line(all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
-    context.out.write(head(experiment, plan) + "  time    " + time_text(plan, seconds, options.workers) + "\n\n");
+    context.out.write(head(experiment, plan) + "  time    " +
+                      time_text(plan, seconds, options.workers) + "\n\n");
     context.out.write(matrix(experiment, plan, options, context.out));
   }
   for (const std::string& missing : *loaded.missing_data)
-    context.err.line("note: what is cached and how many steps there are cannot be told without the data: " +
-                     printable(missing));
+    context.err.line(
+        "note: what is cached and how many steps there are cannot be told without the data: " +
+        printable(missing));
   for (const Diagnostic& reason : experiment.unsupported()) context.err.write(render(reason));
 }
 

@@ -12,8 +12,8 @@
 namespace perturb {
 
 struct PlanViewOptions {
-  bool all = false;          ///< every trial, however many
-  std::size_t workers = 1;   ///< for the estimate of time
+  bool all = false;         ///< every trial, however many
+  std::size_t workers = 1;  ///< for the estimate of time
 };
 
 /// Plans and shows the plan on stdout.

@@ -53,7 +53,8 @@ void write_text(const Table& table, Output& out) {
   std::vector<TextTable::Column> columns;
   for (std::size_t i = 0; i < table.columns.size(); ++i) {
     bool numbers = !table.rows.empty();
-    for (const auto& row : table.rows) numbers = numbers && !std::holds_alternative<std::string>(row[i]);
+    for (const auto& row : table.rows)
+      numbers = numbers && !std::holds_alternative<std::string>(row[i]);
     columns.push_back({.title = table.columns[i],
                        .align = numbers ? Align::Right : Align::Left,
                        .flexible = !numbers});
@@ -85,11 +86,14 @@ void add_query(CLI::App& app, Context& context) {
     bool table = false;
   };
   auto options = std::make_shared<Options>();
-  command->add_option("ARGUMENTS", options->words, "The experiment file whose store is asked (else --store), then the SELECT")
+  command
+      ->add_option("ARGUMENTS", options->words,
+                   "The experiment file whose store is asked (else --store), then the SELECT")
       ->required()
       ->expected(1, 2)
       ->type_name("[FILE] SQL");
-  auto* csv = command->add_flag("--csv", options->csv, "Comma-separated values, even on a terminal");
+  auto* csv =
+      command->add_flag("--csv", options->csv, "Comma-separated values, even on a terminal");
   command->add_flag("--table", options->table, "An aligned table, even into a pipe")->excludes(csv);
   context.on(command, [&context, options] {
     const std::filesystem::path file = options->words.size() == 2 ? options->words.front() : "";

@@ -1,3 +1,5 @@
+#include "perturb/execute/run.h"
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -16,7 +18,6 @@
 #include "cli/summary_view.h"
 #include "cli/wording.h"
 #include "perturb/execute/executor.h"
-#include "perturb/execute/run.h"
 #include "perturb/plan/declaration.h"
 #include "perturb/plan/plan.h"
 #include "perturb/report/table.h"
@@ -70,7 +71,8 @@ class RecordedRun {
 };
 
 std::string key_metric(const Experiment& experiment, const Record& record) {
-  const std::string label = summary_metrics(experiment, {}).empty() ? "" : summary_metrics(experiment, {}).front();
+  const std::string label =
+      summary_metrics(experiment, {}).empty() ? "" : summary_metrics(experiment, {}).front();
   for (const MetricSpec& metric : experiment.metrics()) {
     if (metric.label != label) continue;
     const Digest definition = metric.definition();
@@ -117,27 +119,30 @@ ExitCode train(const Training& training) {
   const auto engine = load_engine({data_folders(context.data_options(options.arguments.file))});
   const Numerics numerics = engine->numerics(/*measure=*/false);
   if (numerics.blas_is_slow)
-    warn(context, "LibTorch uses the reference BLAS, and training takes 20 times as long as with an "
-                  "optimised one\n  `./dev setup` or `apt install libopenblas0-openmp` installs it");
+    warn(context,
+         "LibTorch uses the reference BLAS, and training takes 20 times as long as with an "
+         "optimised one\n  `./dev setup` or `apt install libopenblas0-openmp` installs it");
 
   const std::size_t cores = physical_cores();
   const std::size_t workers = std::min(options.jobs > 0 ? options.jobs : cores, plan.order.size());
   if (!options.quiet)
     context.err.line(fmt::format("{} to train, {} in the store; {} at a time{}",
-                                 counted(plan.order.size(), "trial"), grouped(static_cast<std::int64_t>(plan.cached)),
-                                 workers, options.jobs > 0 ? "" : " (one a core; -j N changes it)"));
+                                 counted(plan.order.size(), "trial"),
+                                 grouped(static_cast<std::int64_t>(plan.cached)), workers,
+                                 options.jobs > 0 ? "" : " (one a core; -j N changes it)"));
 
   RecordedRun run(store, {.experiment = experiment.name(),
                           .command = context.command_line,
                           .version = PERTURB_VERSION,
                           .fingerprint = numerics.fingerprint});
-  RunDisplay display(context.err,
-                     {.trials = plan.order.size(),
-                      .steps = plan.steps_to_run,
-                      .quiet = options.quiet,
-                      .name = [&](std::size_t number) { return trial_name(experiment, number); },
-                      .steps_of = [&](std::size_t number) { return plan.trials[number].end; },
-                      .key_metric = [&](const Record& record) { return key_metric(experiment, record); }});
+  RunDisplay display(
+      context.err,
+      {.trials = plan.order.size(),
+       .steps = plan.steps_to_run,
+       .quiet = options.quiet,
+       .name = [&](std::size_t number) { return trial_name(experiment, number); },
+       .steps_of = [&](std::size_t number) { return plan.trials[number].end; },
+       .key_metric = [&](const Record& record) { return key_metric(experiment, record); }});
   const StopSignals signals;
   bool told = false;
   const RunEvents events = {
@@ -148,7 +153,8 @@ ExitCode train(const Training& training) {
       .tick =
           [&](const std::vector<Running>& running) {
             if (signals.asked() && !std::exchange(told, true))
-              display.say("stopping: trials under way end at their next step; once more stops at once");
+              display.say(
+                  "stopping: trials under way end at their next step; once more stops at once");
             display.tick(running);
           },
   };
@@ -158,8 +164,8 @@ ExitCode train(const Training& training) {
       },
       workers);
   const auto begun = std::chrono::steady_clock::now();
-  const RunCounts counts = carry_out(plan.order, *executor, events, signals.asked(),
-                                     {.fail_fast = options.fail_fast});
+  const RunCounts counts =
+      carry_out(plan.order, *executor, events, signals.asked(), {.fail_fast = options.fail_fast});
   store.flush();
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
@@ -183,7 +189,8 @@ bool failed_before(const Plan& plan) {
 
 ExitCode run(Context& context, const Options& options) {
   if (options.dry_run) {
-    show_plan(context, options.arguments, {.workers = options.jobs > 0 ? options.jobs : physical_cores()});
+    show_plan(context, options.arguments,
+              {.workers = options.jobs > 0 ? options.jobs : physical_cores()});
     return ExitCode::Done;
   }
   const Loaded loaded = options.arguments.load(context);
@@ -199,12 +206,14 @@ ExitCode run(Context& context, const Options& options) {
   ExitCode code = ExitCode::Done;
   if (plan.order.empty()) {
     if (!options.quiet)
-      context.err.line(fmt::format("nothing to train: the store has all {}", counted(plan.distinct, "trial")));
+      context.err.line(
+          fmt::format("nothing to train: the store has all {}", counted(plan.distinct, "trial")));
   } else {
     code = train({context, options, experiment, plan, store});
     if (code != ExitCode::Done && code != ExitCode::SomeFailed) return code;
   }
   show_summary(context, experiment, plan, store, options.summary);
+  note_fingerprints(context, experiment.name(), store);
   return failed_before(plan) ? ExitCode::SomeFailed : code;
 }
 
@@ -225,8 +234,10 @@ void add_run(CLI::App& app, Context& context) {
   command->add_option("-j,--jobs", options->jobs, "Trials at once; else one a physical core")
       ->check(CLI::Range(1, 4096))
       ->type_name("N");
-  command->add_flag("--fail-fast", options->fail_fast, "Stop at the first trial that fails or diverges");
-  command->add_option("--shuffle", options->shuffle, "Run trials in a random order")->type_name("SEED");
+  command->add_flag("--fail-fast", options->fail_fast,
+                    "Stop at the first trial that fails or diverges");
+  command->add_option("--shuffle", options->shuffle, "Run trials in a random order")
+      ->type_name("SEED");
   command->add_flag("--dry-run", options->dry_run, "Show the plan and train nothing");
   command->add_flag("-q,--quiet", options->quiet, "No progress; failures are still told");
   options->summary.add_to(*command);

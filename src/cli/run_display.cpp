@@ -21,7 +21,8 @@ double seconds(std::chrono::steady_clock::duration time) {
 }
 
 std::string bar(double share, std::size_t width) {
-  const auto full = static_cast<std::size_t>(std::clamp(share, 0.0, 1.0) * static_cast<double>(width));
+  const auto full =
+      static_cast<std::size_t>(std::clamp(share, 0.0, 1.0) * static_cast<double>(width));
   std::string text;
   for (std::size_t i = 0; i < width; ++i) text += i < full ? "█" : "░";
   return text;
@@ -102,7 +103,8 @@ std::vector<std::string> RunDisplay::lines(const std::vector<Running>& running,
         fmt::format("step {}/{}  loss {:.4f}", trial.progress->step.load(),
                     options_.steps_of(trial.number), trial.progress->loss.load());
     const std::size_t taken = 4 + display_width(state);
-    const std::string name = shortened(options_.name(trial.number), most > taken ? most - taken : 0);
+    const std::string name =
+        shortened(options_.name(trial.number), most > taken ? most - taken : 0);
     all.push_back(shortened(fmt::format("  {}  {}", name, state), most));
   }
   if (running.size() > kMostRunningLines)

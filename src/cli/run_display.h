@@ -16,12 +16,12 @@
 namespace perturb {
 
 struct DisplayOptions {
-  std::size_t trials = 0;       ///< to be carried out
-  std::int64_t steps = 0;       ///< of all of them
-  bool quiet = false;           ///< failures only
-  std::function<std::string(std::size_t number)> name;     ///< of a trial, one line
+  std::size_t trials = 0;                               ///< to be carried out
+  std::int64_t steps = 0;                               ///< of all of them
+  bool quiet = false;                                   ///< failures only
+  std::function<std::string(std::size_t number)> name;  ///< of a trial, one line
   std::function<std::int64_t(std::size_t number)> steps_of;
-  std::function<std::string(const Record&)> key_metric;    ///< "test.accuracy 0.871", or ""
+  std::function<std::string(const Record&)> key_metric;  ///< "test.accuracy 0.871", or ""
   std::function<std::chrono::steady_clock::time_point()> clock = std::chrono::steady_clock::now;
 };
 

@@ -26,8 +26,10 @@ void add_show(CLI::App& app, Context& context) {
     const Store store = store_to_read(context.store_folder(options->arguments.file));
     const Plan plan = make_plan(loaded.experiment, store);
     for (const std::string& missing : *loaded.missing_data)
-      context.err.line("note: without the data it is not known which results belong to the file: " + missing);
+      context.err.line("note: without the data it is not known which results belong to the file: " +
+                       missing);
     show_summary(context, loaded.experiment, plan, store, options->summary);
+    note_fingerprints(context, loaded.experiment.name(), store);
     return ExitCode::Done;
   });
 }

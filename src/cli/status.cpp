@@ -30,7 +30,8 @@ nlohmann::json json_of(const Table& table) {
     nlohmann::json object;
     for (std::size_t i = 0; i < row.size(); ++i) {
       const auto* integer = std::get_if<std::int64_t>(&row[i]);
-      object[table.columns[i]] = integer ? nlohmann::json(*integer) : nlohmann::json(text_of(row[i]));
+      object[table.columns[i]] =
+          integer ? nlohmann::json(*integer) : nlohmann::json(text_of(row[i]));
     }
     rows.push_back(std::move(object));
   }
@@ -39,7 +40,8 @@ nlohmann::json json_of(const Table& table) {
 
 std::string text_of(const Table& table, const Output& out) {
   std::vector<TextTable::Column> columns;
-  for (const std::string& name : table.columns) columns.push_back({.title = name, .flexible = name == "command"});
+  for (const std::string& name : table.columns)
+    columns.push_back({.title = name, .flexible = name == "command"});
   TextTable text(columns);
   for (const auto& row : table.rows) {
     std::vector<std::string> cells;
@@ -61,10 +63,11 @@ Table experiments(const Store& store) {
 /// The latest runs, of one experiment or of all.
 Table runs(const Store& store, const std::string& experiment) {
   return store.query(
-      fmt::format("SELECT id AS run, experiment, started, coalesce(outcome, 'under way') AS outcome, "
-                  "host, pid, version, command FROM runs WHERE ?1 = '' OR experiment = ?1 "
-                  "ORDER BY id DESC LIMIT {}",
-                  kLastRuns),
+      fmt::format(
+          "SELECT id AS run, experiment, started, coalesce(outcome, 'under way') AS outcome, "
+          "host, pid, version, command FROM runs WHERE ?1 = '' OR experiment = ?1 "
+          "ORDER BY id DESC LIMIT {}",
+          kLastRuns),
       {experiment});
 }
 
@@ -91,7 +94,8 @@ ExitCode of_experiment(Context& context, const ExperimentArguments& arguments) {
   const Plan plan = make_plan(experiment, store);
   const Table latest = runs(store, experiment.name());
   const Table failed = failures(store, experiment.name());
-  for (const std::string& missing : *loaded.missing_data) context.err.line("note: " + printable(missing));
+  for (const std::string& missing : *loaded.missing_data)
+    context.err.line("note: " + printable(missing));
   if (context.json) {
     nlohmann::json states;
     for (const Planned& planned : plan.trials) {
@@ -113,7 +117,8 @@ ExitCode of_experiment(Context& context, const ExperimentArguments& arguments) {
   if (!latest.rows.empty()) context.out.write("\n" + text_of(latest, context.out));
   if (!plan.order.empty())
     context.out.line(fmt::format("\n`perturb run {}` trains the {} that are missing",
-                                 printable(arguments.file.string()), grouped(std::ssize(plan.order))));
+                                 printable(arguments.file.string()),
+                                 grouped(std::ssize(plan.order))));
   return ExitCode::Done;
 }
 
@@ -126,7 +131,8 @@ ExitCode of_store(Context& context) {
   const Table all = experiments(store);
   const Table latest = runs(store, "");
   if (context.json) {
-    const nlohmann::json json = {{"store", folder.string()}, {"experiments", json_of(all)}, {"runs", json_of(latest)}};
+    const nlohmann::json json = {
+        {"store", folder.string()}, {"experiments", json_of(all)}, {"runs", json_of(latest)}};
     context.out.line(json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     return ExitCode::Done;
   }

@@ -21,7 +21,7 @@ extern "C" void on_stop_signal(int signal) {
 StopSignals::StopSignals() {
   stop_asked.store(false);
   first_signal.store(0);
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_stop_signal;
   action.sa_flags = SA_RESTART;  // the store must not see interrupted system calls
   sigaction(SIGINT, &action, &interrupt_before_);

@@ -1,9 +1,8 @@
 // SIGINT and SIGTERM while trials train: the first asks to stop, the second ends the program.
 #pragma once
 
-#include <signal.h>
-
 #include <atomic>
+#include <signal.h>
 
 #include "perturb/core/error.h"
 
@@ -23,8 +22,8 @@ class StopSignals {
   ExitCode code() const;
 
  private:
-  struct sigaction interrupt_before_ {};
-  struct sigaction terminate_before_ {};
+  struct sigaction interrupt_before_{};
+  struct sigaction terminate_before_{};
 };
 
 }  // namespace perturb

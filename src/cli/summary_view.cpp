@@ -22,8 +22,9 @@ void SummaryArguments::add_to(CLI::App& command) {
       ->allow_extra_args(false)
       ->type_name("NAME[,NAME]");
   command
-      .add_option("--by", by,
-                  "Factors with rows of their own; else all that vary but seeds, which are replicates")
+      .add_option(
+          "--by", by,
+          "Factors with rows of their own; else all that vary but seeds, which are replicates")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("FACTOR[,FACTOR]");
@@ -35,6 +36,21 @@ SummaryOptions SummaryArguments::options() const {
   options.metrics = metrics;
   if (!by.empty()) options.by = by;
   return options;
+}
+
+void note_fingerprints(Context& context, const std::string& experiment, const Store& store) {
+  const Table table = store.query(
+      "SELECT r.fingerprint, count(*) FROM trials AS t JOIN runs AS r ON r.id = t.run "
+      "WHERE t.experiment = ?1 AND t.outcome <> 'interrupted' GROUP BY 1 ORDER BY 2 DESC",
+      {experiment});
+  if (table.rows.size() < 2) return;
+  context.err.line(
+      fmt::format("note: results come from {} different set-ups, and may differ in their last bits "
+                  "between them",
+                  table.rows.size()));
+  for (const auto& row : table.rows)
+    context.err.line(fmt::format("  {} trials: {}", std::get<std::int64_t>(row[1]),
+                                 printable(std::get<std::string>(row[0]))));
 }
 
 void show_summary(Context& context, const Experiment& experiment, const Plan& plan,

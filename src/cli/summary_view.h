@@ -24,6 +24,10 @@ struct SummaryArguments {
   SummaryOptions options() const;
 };
 
+/// Says on stderr when results that stand side by side were computed by different libraries or on
+/// different kinds of machine: they are used, but need not agree in the last bits (law 3).
+void note_fingerprints(Context& context, const std::string& experiment, const Store& store);
+
 void show_summary(Context& context, const Experiment& experiment, const Plan& plan,
                   const Store& store, const SummaryArguments& arguments);
 

@@ -1,6 +1,7 @@
 // Numbers as people say them: "31 trials", "1,969,800", "1 h 12 min".
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,5 +17,7 @@ std::string counted(std::size_t number, std::string_view noun);
 std::string duration(double seconds);
 /// "a, b and c".
 std::string listed(const std::vector<std::string>& words);
+/// The words of `text` in lines of at most `width` columns; a longer word has its own line.
+std::vector<std::string> wrapped(std::string_view text, std::size_t width);
 
 }  // namespace perturb

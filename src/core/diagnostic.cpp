@@ -1,9 +1,9 @@
 #include "perturb/core/diagnostic.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <vector>
+
+#include <fmt/format.h>
 
 namespace perturb {
 namespace {
@@ -29,16 +29,21 @@ std::vector<std::string> printable(std::string_view text) {
   std::vector<std::string> out;
   for (std::size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t length = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3
-                               : lead >> 3 == 30 ? 4 : 0;
+    const std::size_t length = lead < 0x80       ? 1
+                               : lead >> 5 == 6  ? 2
+                               : lead >> 4 == 14 ? 3
+                               : lead >> 3 == 30 ? 4
+                                                 : 0;
     bool whole = length > 0 && i + length <= text.size();
     for (std::size_t k = 1; whole && k < length; ++k) whole = continues_character(text[i + k]);
-    const bool c1_control = length == 2 && lead == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    const bool c1_control =
+        length == 2 && lead == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0;
     // Marks that reorder text on a terminal (U+200E.., U+202A.., U+2066..) are not shown as such.
-    const bool reorders = length == 3 && whole && lead == 0xE2 &&
-                          (text.substr(i + 1, 1) == "\x80" || text.substr(i + 1, 1) == "\x81") &&
-                          !(text[i + 1] == '\x80' && static_cast<unsigned char>(text[i + 2]) >= 0x90 &&
-                            static_cast<unsigned char>(text[i + 2]) <= 0xA7);
+    const bool reorders =
+        length == 3 && whole && lead == 0xE2 &&
+        (text.substr(i + 1, 1) == "\x80" || text.substr(i + 1, 1) == "\x81") &&
+        !(text[i + 1] == '\x80' && static_cast<unsigned char>(text[i + 2]) >= 0x90 &&
+          static_cast<unsigned char>(text[i + 2]) <= 0xA7);
     if (!whole || c1_control || reorders || (length == 1 && (lead < 0x20 || lead == 0x7F))) {
       out.emplace_back(lead == '\t' ? " " : "?");
       i += whole ? length : 1;
@@ -80,8 +85,10 @@ std::size_t distance(std::string_view a, std::string_view b) {
 std::string render(const Diagnostic& d) {
   const auto& place = d.place;
   std::string out = place.source ? clean(place.source->name) : std::string();
-  if (place.line > 0) out += fmt::format(":{}:{}", place.line, std::max<std::size_t>(place.column, 1));
-  out += fmt::format("{}{}: {}\n", out.empty() ? "" : ": ", d.warning ? "warning" : "error", clean(d.message));
+  if (place.line > 0)
+    out += fmt::format(":{}:{}", place.line, std::max<std::size_t>(place.column, 1));
+  out += fmt::format("{}{}: {}\n", out.empty() ? "" : ": ", d.warning ? "warning" : "error",
+                     clean(d.message));
   if (place.source && place.line > 0) {
     const auto line = printable(line_of(place.source->text, place.line));
     const auto caret = std::min(std::max<std::size_t>(place.column, 1) - 1, line.size());

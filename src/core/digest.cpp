@@ -1,9 +1,9 @@
 #include "perturb/core/digest.h"
 
-#include <openssl/evp.h>
-
 #include <cstring>
 #include <new>
+
+#include <openssl/evp.h>
 
 namespace perturb {
 namespace {

@@ -1,12 +1,11 @@
-#include <pthread.h>
-#include <signal.h>
-
 #include <cassert>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <pthread.h>
+#include <signal.h>
 #include <system_error>
 
 #include "perturb/execute/executor.h"

@@ -6,13 +6,21 @@ namespace {
 
 void count(RunCounts& counts, Outcome outcome) {
   switch (outcome) {
-    case Outcome::Done: ++counts.done; return;
-    case Outcome::Diverged: ++counts.diverged; return;
-    case Outcome::Interrupted: ++counts.interrupted; return;
+    case Outcome::Done:
+      ++counts.done;
+      return;
+    case Outcome::Diverged:
+      ++counts.diverged;
+      return;
+    case Outcome::Interrupted:
+      ++counts.interrupted;
+      return;
     case Outcome::Failed:
     case Outcome::Crashed:
     case Outcome::OutOfMemory:
-    case Outcome::TimedOut: ++counts.failed; return;
+    case Outcome::TimedOut:
+      ++counts.failed;
+      return;
   }
 }
 

@@ -1,9 +1,9 @@
 #include "experiment/document.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <stdexcept>
+
+#include <fmt/format.h>
 
 namespace perturb {
 /// Some wrong texts break what toml++ 3.3 asserts of itself (`a.` before a line's end, for one).
@@ -13,7 +13,8 @@ struct ParserGaveUp : std::logic_error {
 };
 [[noreturn]] static void give_up(const char* expression) { throw ParserGaveUp(expression); }
 }  // namespace perturb
-#define TOML_ASSERT(expression) ((expression) ? static_cast<void>(0) : ::perturb::give_up(#expression))
+#define TOML_ASSERT(expression) \
+  ((expression) ? static_cast<void>(0) : ::perturb::give_up(#expression))
 #include <toml++/toml.h>
 
 namespace perturb {
@@ -34,8 +35,8 @@ Node convert(const toml::node& in, const std::shared_ptr<const Source>& source) 
   out.place = place_of(source, in.source());
   if (const auto* table = in.as_table()) {
     for (const auto& [key, value] : *table) {
-      out.entries.push_back({std::string(key.str()), place_of(source, key.source()),
-                             convert(value, source)});
+      out.entries.push_back(
+          {std::string(key.str()), place_of(source, key.source()), convert(value, source)});
     }
     // toml++ keeps keys sorted; grids and tables follow the file.
     std::stable_sort(out.entries.begin(), out.entries.end(),
@@ -132,13 +133,20 @@ const Node* Node::find(std::string_view key) const {
 
 std::string_view name_of(Node::Kind kind) {
   switch (kind) {
-    case Node::Kind::Bool: return "a boolean";
-    case Node::Kind::Int: return "an integer";
-    case Node::Kind::Float: return "a float";
-    case Node::Kind::String: return "a string";
-    case Node::Kind::Array: return "a list";
-    case Node::Kind::Table: return "a table";
-    case Node::Kind::Date: return "a date or time";
+    case Node::Kind::Bool:
+      return "a boolean";
+    case Node::Kind::Int:
+      return "an integer";
+    case Node::Kind::Float:
+      return "a float";
+    case Node::Kind::String:
+      return "a string";
+    case Node::Kind::Array:
+      return "a list";
+    case Node::Kind::Table:
+      return "a table";
+    case Node::Kind::Date:
+      return "a date or time";
   }
   return "";
 }
@@ -147,7 +155,9 @@ Diagnostic too_large(const Place& place) {
   Diagnostic out;
   out.place = place;
   out.message = fmt::format("the file has more than {} bytes", kFileLimit);
-  out.advice = "an experiment file declares, it does not hold data: put data in a file of its own and name that";
+  out.advice =
+      "an experiment file declares, it does not hold data: put data in a file of its own and name "
+      "that";
   return out;
 }
 
@@ -171,7 +181,8 @@ Node parse_toml(const std::shared_ptr<const Source>& source, std::vector<Diagnos
                            fmt::format("this is not TOML: {}", error.description()),
                            "see https://toml.io for the notation"});
   } catch (const ParserGaveUp&) {
-    diagnostics.push_back({{source, 0, 0}, "this is not TOML", "see https://toml.io for the notation"});
+    diagnostics.push_back(
+        {{source, 0, 0}, "this is not TOML", "see https://toml.io for the notation"});
   }
   return empty;
 }
@@ -234,7 +245,8 @@ Override parse_override(const std::string& text, std::vector<Diagnostic>& diagno
     std::vector<Diagnostic> not_toml;
     const auto table = parse_toml(line, not_toml);
     Node node;
-    if (const auto* value = table.find("value"); value && not_toml.empty() && table.entries.size() == 1) {
+    if (const auto* value = table.find("value");
+        value && not_toml.empty() && table.entries.size() == 1) {
       node = *value;
     } else {
       node.kind = Node::Kind::String;

@@ -53,8 +53,8 @@ Node parse_toml(const std::shared_ptr<const Source>& source, std::vector<Diagnos
 /// `path=value` or `path=a,b,c` as on the command line.
 struct Override {
   std::string path;
-  Place place;              ///< of the path
-  std::vector<Node> values; ///< at least one
+  Place place;               ///< of the path
+  std::vector<Node> values;  ///< at least one
 };
 /// A value is read as TOML; what is not TOML is a string, so that `model.kind=mlp` needs no quotes.
 Override parse_override(const std::string& text, std::vector<Diagnostic>& diagnostics);

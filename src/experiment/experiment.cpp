@@ -1,11 +1,11 @@
 #include "perturb/experiment/experiment.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <mutex>
 #include <set>
+
+#include <fmt/format.h>
 
 #include "experiment/fields.h"
 #include "experiment/grid.h"
@@ -15,13 +15,16 @@
 namespace perturb {
 namespace {
 
-std::string section_of(std::string_view path) { return std::string(path.substr(0, path.find('.'))); }
+std::string section_of(std::string_view path) {
+  return std::string(path.substr(0, path.find('.')));
+}
 
 /// A relative level applied to what the field has; integers stay integers.
 std::optional<Value> applied(const Level& level, const Value& former) {
   if (level.kind == Level::Kind::Value) return level.value;
   const double x = level.value.as_float();
-  const double result = level.kind == Level::Kind::Scale ? former.as_float() * x : former.as_float() + x;
+  const double result =
+      level.kind == Level::Kind::Scale ? former.as_float() * x : former.as_float() + x;
   if (!former.is_int()) return Value(result);
   if (!(std::abs(result) < 0x1p53)) return std::nullopt;
   const double whole = std::nearbyint(result);
@@ -37,11 +40,13 @@ std::string described(const When& when) {
   if (when.kind == When::Kind::Init) return "at init";
   if (when.kind == When::Kind::WholeRun) return {};
   if (when.ranges.size() == 1 && when.ranges[0].second == when.ranges[0].first + 1) {
-    return fmt::format("at {} {}", when.kind == When::Kind::Epochs ? "epoch" : "step", when.ranges[0].first);
+    return fmt::format("at {} {}", when.kind == When::Kind::Epochs ? "epoch" : "step",
+                       when.ranges[0].first);
   }
   std::string text = when.kind == When::Kind::Epochs ? "in epochs" : "in";
   for (const auto& [begin, end] : when.ranges) {
-    text += end == kForever ? fmt::format(" [{}, end)", begin) : fmt::format(" [{}, {})", begin, end);
+    text +=
+        end == kForever ? fmt::format(" [{}, end)", begin) : fmt::format(" [{}, {})", begin, end);
   }
   return text;
 }
@@ -94,7 +99,8 @@ struct Experiment::State {
       if (setting->path == section.kind_path) return setting->level.value.as_string();
     }
     const auto base = declared.base.find(std::string(section.kind_path));
-    return base != declared.base.end() ? base->second.value.as_string() : std::string(default_kind(section.family));
+    return base != declared.base.end() ? base->second.value.as_string()
+                                       : std::string(default_kind(section.family));
   }
 
   /// Base fields that the kinds know, defaults for the rest. Paths without a value are added to
@@ -117,7 +123,8 @@ struct Experiment::State {
         } else if (p.fallback) {
           out.set(path, *p.fallback);
         } else {
-          const bool varied = std::any_of(choice.begin(), choice.end(), [&](const Setting* s) { return s->path == path; });
+          const bool varied = std::any_of(choice.begin(), choice.end(),
+                                          [&](const Setting* s) { return s->path == path; });
           if (!varied) missing.push_back(path);
           // Holds the place until the variation's value comes.
           out.set(path, Value(0));
@@ -128,7 +135,8 @@ struct Experiment::State {
   }
 
   Condition condition(const Point& point) const {
-    Condition out = prototypes.size() == 1 ? prototypes.begin()->second : prototypes.at(kinds_of(point));
+    Condition out =
+        prototypes.size() == 1 ? prototypes.begin()->second : prototypes.at(kinds_of(point));
     for (const auto* setting : point) {
       if (setting->path.ends_with(".kind")) continue;
       out.set(setting->path, *applied(setting->level, out.at(setting->path)));
@@ -143,7 +151,8 @@ struct Experiment::State {
     return {&entered, entered.grid.at(number - first_of_entry[entry])};
   }
 
-  Operation operation(const Entered& entered, const Point& point, const Condition& condition) const {
+  Operation operation(const Entered& entered, const Point& point,
+                      const Condition& condition) const {
     Operation out;
     out.kind = entered.kind;
     out.parameters = entered.defaults;
@@ -201,18 +210,21 @@ struct Experiment::State {
     std::string key;
     for (const auto& [path, value] : condition) {
       if (one_data_set) break;
-      if (path.starts_with("data.") && path != "data.batch_size") key += framed(path) + framed(canonical(value));
+      if (path.starts_with("data.") && path != "data.batch_size")
+        key += framed(path) + framed(canonical(value));
     }
     const std::lock_guard lock(facts_mutex);
     const auto found = facts.find(key);
     // References into a map stay valid; a fact is never changed once it is there.
-    return found != facts.end() ? found->second : facts.emplace(key, lookup(condition)).first->second;
+    return found != facts.end() ? found->second
+                                : facts.emplace(key, lookup(condition)).first->second;
   }
 
   Step end(const Timeline& timeline) const {
     const auto& condition = timeline.stretches.front().condition;
     const auto examples = data_facts(condition).train;
-    return examples > 0 ? Calendar(timeline, examples).end_of(condition.integer("train.epochs")) : 0;
+    return examples > 0 ? Calendar(timeline, examples).end_of(condition.integer("train.epochs"))
+                        : 0;
   }
 
   Trial trial(std::size_t variation, std::size_t number) const {
@@ -234,7 +246,8 @@ struct Experiment::State {
   void resolve_horizon(Timeline& timeline) const {
     for (auto& stretch : timeline.stretches) {
       const auto* horizon = stretch.condition.find("schedule.horizon");
-      if (!horizon || horizon->as_int() != 0 || stretch.condition.text("schedule.kind") != "cosine") continue;
+      if (!horizon || horizon->as_int() != 0 || stretch.condition.text("schedule.kind") != "cosine")
+        continue;
       stretch.condition.set("schedule.horizon", Value(end(timeline)));
     }
   }
@@ -250,9 +263,11 @@ struct Experiment::State {
       alternatives += std::min(entered.grid.size(), kGridLimit + 1);
       first_of_entry.push_back(alternatives);
     }
-    if (variations > kGridLimit || alternatives >= kGridLimit || variations * (alternatives + 1) > kGridLimit) {
-      problems.error({file, 0, 0}, fmt::format("the experiment has more than {} trials", kGridLimit),
-                     "levels multiply: pair keys with zip, or list the points that matter with any_of");
+    if (variations > kGridLimit || alternatives >= kGridLimit ||
+        variations * (alternatives + 1) > kGridLimit) {
+      problems.error(
+          {file, 0, 0}, fmt::format("the experiment has more than {} trials", kGridLimit),
+          "levels multiply: pair keys with zip, or list the points that matter with any_of");
       return;
     }
     find_factors();
@@ -273,7 +288,8 @@ struct Experiment::State {
       for (const auto& path : entered.grid.paths()) {
         if (path == "when") continue;
         const auto name = path.starts_with("set.") ? path : entered.kind + "." + path;
-        if (std::find(factors.begin(), factors.end(), name) == factors.end()) factors.push_back(name);
+        if (std::find(factors.begin(), factors.end(), name) == factors.end())
+          factors.push_back(name);
       }
     }
   }
@@ -282,9 +298,11 @@ struct Experiment::State {
   Grid kind_grid() const {
     Grid out;
     for (const auto& axis : declared.variations.axes) {
-      const bool chooses = std::any_of(axis.choices.begin(), axis.choices.end(), [](const Choice& choice) {
-        return std::any_of(choice.begin(), choice.end(), [](const Setting& s) { return s.path.ends_with(".kind"); });
-      });
+      const bool chooses =
+          std::any_of(axis.choices.begin(), axis.choices.end(), [](const Choice& choice) {
+            return std::any_of(choice.begin(), choice.end(),
+                               [](const Setting& s) { return s.path.ends_with(".kind"); });
+          });
       if (chooses) out.axes.push_back(axis);
     }
     return out;
@@ -304,7 +322,9 @@ struct Experiment::State {
       }
       for (const auto* setting : choice) check_known(*setting, setting->path, prototype, problems);
       for (const auto& axis : declared.variations.axes) {
-        if (std::any_of(grid.axes.begin(), grid.axes.end(), [&](const Axis& a) { return same_keys(a, axis); })) continue;
+        if (std::any_of(grid.axes.begin(), grid.axes.end(),
+                        [&](const Axis& a) { return same_keys(a, axis); }))
+          continue;
         for (const auto& each : axis.choices) {
           for (const auto& setting : each) check_known(setting, setting.path, prototype, problems);
         }
@@ -316,23 +336,25 @@ struct Experiment::State {
 
   static bool same_keys(const Axis& a, const Axis& b) {
     // A path varies in one axis only, so the first one tells axes apart.
-    return !a.choices.empty() && !b.choices.empty() && !a.choices[0].empty() && !b.choices[0].empty() &&
-           a.choices[0][0].path == b.choices[0][0].path;
+    return !a.choices.empty() && !b.choices.empty() && !a.choices[0].empty() &&
+           !b.choices[0].empty() && a.choices[0][0].path == b.choices[0][0].path;
   }
 
-  void say_missing(const std::string& path, const Condition& condition, const std::shared_ptr<const Source>& file,
-                   Problems& problems) const {
+  void say_missing(const std::string& path, const Condition& condition,
+                   const std::shared_ptr<const Source>& file, Problems& problems) const {
     const auto section = section_of(path);
     if (path.ends_with(".kind")) {
       std::vector<std::string> names;
       for (const auto& s : sections()) {
         if (s.name == section) names = schema->names(s.family);
       }
-      problems.error({file, 0, 0}, fmt::format("the experiment does not say which {} it uses", section),
-                     fmt::format("write [{}] and kind = \"...\"; {}", section, suggestion("", names)));
+      problems.error(
+          {file, 0, 0}, fmt::format("the experiment does not say which {} it uses", section),
+          fmt::format("write [{}] and kind = \"...\"; {}", section, suggestion("", names)));
     } else {
       const auto* p = schema->parameter(condition, path);
-      problems.error({file, 0, 0}, fmt::format("\"{}\" is needed and has no default", path), p ? p->help : "");
+      problems.error({file, 0, 0}, fmt::format("\"{}\" is needed and has no default", path),
+                     p ? p->help : "");
     }
   }
 
@@ -340,12 +362,13 @@ struct Experiment::State {
                    Problems& problems) const {
     if (path.ends_with(".kind") || schema->parameter(condition, path)) return;
     const auto section = section_of(path);
-    problems.error(setting.level.place,
-                   fmt::format("\"{}\" {}, but {} \"{}\" has no such parameter", path,
-                               setting.path == path ? "varies" : "is set", section,
-                               condition.text(section + ".kind")),
-                   fmt::format("it belongs to: {}; any_of = [{{...}}, {{...}}] gives each kind its own levels",
-                               fields.kinds_with(path)));
+    problems.error(
+        setting.level.place,
+        fmt::format("\"{}\" {}, but {} \"{}\" has no such parameter", path,
+                    setting.path == path ? "varies" : "is set", section,
+                    condition.text(section + ".kind")),
+        fmt::format("it belongs to: {}; any_of = [{{...}}, {{...}}] gives each kind its own levels",
+                    fields.kinds_with(path)));
   }
 
   /// Keys that interventions set must exist under the kinds in force together with them.
@@ -356,14 +379,17 @@ struct Experiment::State {
         auto condition = prototype;
         const auto choice = entered.grid.at(i);
         for (const auto* setting : choice) {
-          if (setting->path.ends_with(".kind")) condition.set(setting->path.substr(4), setting->level.value);
+          if (setting->path.ends_with(".kind"))
+            condition.set(setting->path.substr(4), setting->level.value);
         }
         for (const auto* setting : choice) {
           if (setting->level.kind == Level::Kind::When) continue;
           const auto path = setting->path.substr(4);
           check_known(*setting, path, condition, problems);
           if (setting->level.kind != Level::Kind::Value && !prototype.has(path)) {
-            problems.error(setting->level.place, fmt::format("\"{}\" has no value that a relative level could start from", path));
+            problems.error(
+                setting->level.place,
+                fmt::format("\"{}\" has no value that a relative level could start from", path));
           }
         }
       }
@@ -375,7 +401,8 @@ struct Experiment::State {
     for (const auto& [signature, prototype] : prototypes) {
       for (const auto& axis : declared.variations.axes) {
         for (const auto& choice : axis.choices) {
-          for (const auto& setting : choice) check_value(setting, setting.path, prototype, {prototype.find(setting.path)}, problems);
+          for (const auto& setting : choice)
+            check_value(setting, setting.path, prototype, {prototype.find(setting.path)}, problems);
         }
       }
       for (const auto& entered : declared.interventions) {
@@ -402,7 +429,8 @@ struct Experiment::State {
       for (const auto& choice : axis.choices) {
         for (const auto& setting : choice) {
           if (setting.path != path || !prototype.has(path)) continue;
-          if (auto value = applied(setting.level, prototype.at(path))) out.push_back(std::move(*value));
+          if (auto value = applied(setting.level, prototype.at(path)))
+            out.push_back(std::move(*value));
         }
       }
     }
@@ -418,8 +446,10 @@ struct Experiment::State {
       if (!former) continue;
       const auto value = applied(setting.level, *former);
       if (!value) {
-        problems.error(setting.level.place, fmt::format("\"{}\" takes integers, but the relative level makes {} no integer",
-                                                        path, display(*former)));
+        problems.error(
+            setting.level.place,
+            fmt::format("\"{}\" takes integers, but the relative level makes {} no integer", path,
+                        display(*former)));
         return;
       }
       if (const auto wrong = out_of_range(*value, *parameter); !wrong.empty()) {
@@ -434,8 +464,9 @@ struct Experiment::State {
     const std::size_t tried = std::min<std::size_t>(variations, 64);
     for (std::size_t a = 0; a < first_of_entry.back(); ++a) {
       const auto [entered, choice] = alternative(a);
-      const auto when = std::find_if(choice.begin(), choice.end(),
-                                     [](const Setting* s) { return s->level.kind == Level::Kind::When; });
+      const auto when = std::find_if(choice.begin(), choice.end(), [](const Setting* s) {
+        return s->level.kind == Level::Kind::When;
+      });
       if (when == choice.end() || (*when)->level.when.ranges.empty()) continue;
       const auto& place = (*when)->level.place;
       Step furthest = -1;
@@ -447,18 +478,21 @@ struct Experiment::State {
         const auto& data = data_facts(t.start());
         if (data.train == 0) return;
         const auto& windows = t.operations.front().windows;
-        const auto reached = static_cast<std::size_t>(std::count_if(windows.begin(), windows.end(), [&](const Window& w) { return w.begin < last; }));
+        const auto reached = static_cast<std::size_t>(std::count_if(
+            windows.begin(), windows.end(), [&](const Window& w) { return w.begin < last; }));
         furthest = std::max(furthest, last);
         most = std::max(most, reached);
         all = std::max(all, windows.size());
       }
       if (all == 0 || most == all) continue;
       if (most == 0) {
-        problems.error(place, fmt::format("the intervention never acts: the run ends at step {}", furthest),
-                       "move the window, or train longer: train.epochs");
+        problems.error(
+            place, fmt::format("the intervention never acts: the run ends at step {}", furthest),
+            "move the window, or train longer: train.epochs");
       } else {
-        problems.warning(place, fmt::format("{} of {} ranges lie past the end of the run at step {}",
-                                                        all - most, all, furthest));
+        problems.warning(
+            place, fmt::format("{} of {} ranges lie past the end of the run at step {}", all - most,
+                               all, furthest));
       }
     }
     for (std::size_t i = 0; i < declared.metrics.size(); ++i) {
@@ -467,8 +501,9 @@ struct Experiment::State {
       const auto last = end(trial(0, 0).timeline);
       const auto furthest = *std::max_element(every.steps.begin(), every.steps.end());
       if (last > 0 && furthest > last) {
-        problems.warning(declared.metric_places[i], fmt::format("step {} of \"{}\" lies past the end of the run at step {}",
-                                                                furthest, declared.metrics[i].label, last));
+        problems.warning(declared.metric_places[i],
+                         fmt::format("step {} of \"{}\" lies past the end of the run at step {}",
+                                     furthest, declared.metrics[i].label, last));
       }
     }
   }
@@ -520,8 +555,9 @@ Experiment::Experiment(Experiment&&) noexcept = default;
 Experiment& Experiment::operator=(Experiment&&) noexcept = default;
 Experiment::~Experiment() = default;
 
-Experiment Experiment::load(const std::filesystem::path& file, const std::vector<std::string>& overrides,
-                            const Schema& schema, const DataLookup& data) {
+Experiment Experiment::load(const std::filesystem::path& file,
+                            const std::vector<std::string>& overrides, const Schema& schema,
+                            const DataLookup& data) {
   std::error_code ignored;
   const auto status = std::filesystem::status(file, ignored);
   if (!std::filesystem::exists(status)) {
@@ -529,7 +565,8 @@ Experiment Experiment::load(const std::filesystem::path& file, const std::vector
                 "name an experiment file; experiments/quickstart.toml is a first one");
   }
   if (std::filesystem::is_directory(status)) {
-    throw Error(ExitCode::Usage, fmt::format("\"{}\" is a folder, not an experiment file", file.string()));
+    throw Error(ExitCode::Usage,
+                fmt::format("\"{}\" is a folder, not an experiment file", file.string()));
   }
   Source source{file.string(), {}};
   try {
@@ -545,7 +582,8 @@ Experiment Experiment::load(const std::filesystem::path& file, const std::vector
   }
   auto folder = std::filesystem::absolute(file).parent_path();
   auto experiment = parse(std::move(source), folder, overrides, schema, data);
-  if (experiment.state_->declared.name.empty()) experiment.state_->declared.name = file.stem().string();
+  if (experiment.state_->declared.name.empty())
+    experiment.state_->declared.name = file.stem().string();
   return experiment;
 }
 
@@ -570,7 +608,9 @@ const std::vector<MetricSpec>& Experiment::metrics() const { return state_->decl
 const std::vector<PlotSpec>& Experiment::plots() const { return state_->declared.plots; }
 const std::vector<Diagnostic>& Experiment::warnings() const { return state_->warnings; }
 const std::vector<std::string>& Experiment::factors() const { return state_->factors; }
-const std::vector<Diagnostic>& Experiment::unsupported() const { return state_->declared.unsupported; }
+const std::vector<Diagnostic>& Experiment::unsupported() const {
+  return state_->declared.unsupported;
+}
 
 std::size_t Experiment::variations() const { return state_->variations; }
 std::size_t Experiment::alternatives() const { return state_->first_of_entry.back(); }
@@ -636,7 +676,8 @@ std::vector<Measurement> Experiment::measurements(const Trial& trial) const {
     for (const auto s : steps) at[s].push_back(m);
   }
   std::vector<Measurement> out;
-  for (auto& [step, which] : at) out.push_back({step, calendar.epochs_before(step), {}, std::move(which)});
+  for (auto& [step, which] : at)
+    out.push_back({step, calendar.epochs_before(step), {}, std::move(which)});
   return out;
 }
 
@@ -648,7 +689,8 @@ Assignment Experiment::assignment(std::size_t number) const {
   out.metrics = metrics();
   out.measurements = measurements(out.trial);
   const auto& digest = data(out.trial).digest;
-  for (auto& m : out.measurements) m.state = state_->identity.state(out.trial.timeline, m.step, digest);
+  for (auto& m : out.measurements)
+    m.state = state_->identity.state(out.trial.timeline, m.step, digest);
   return out;
 }
 

@@ -1,10 +1,10 @@
 #include "experiment/fields.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cmath>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 namespace perturb {
@@ -66,24 +66,37 @@ std::string Fields::kinds_with(std::string_view path) const {
 
 std::string_view default_kind(Family family) {
   switch (family) {
-    case Family::Task: return "classification";
-    case Family::Optimizer: return "sgd";
-    case Family::Schedule: return "constant";
-    default: return {};
+    case Family::Task:
+      return "classification";
+    case Family::Optimizer:
+      return "sgd";
+    case Family::Schedule:
+      return "constant";
+    default:
+      return {};
   }
 }
 
 std::string_view name_of(Type type) {
   switch (type) {
-    case Type::Bool: return "true or false";
-    case Type::Int: return "an integer";
-    case Type::Float: return "a number";
-    case Type::String: return "a string";
-    case Type::IntList: return "a list of integers";
-    case Type::FloatList: return "a list of numbers";
-    case Type::File: return "a file name";
-    case Type::Selection: return "a table of keys and values";
-    case Type::Reference: return "a table such as { experiment = \"other.toml\" }";
+    case Type::Bool:
+      return "true or false";
+    case Type::Int:
+      return "an integer";
+    case Type::Float:
+      return "a number";
+    case Type::String:
+      return "a string";
+    case Type::IntList:
+      return "a list of integers";
+    case Type::FloatList:
+      return "a list of numbers";
+    case Type::File:
+      return "a file name";
+    case Type::Selection:
+      return "a table of keys and values";
+    case Type::Reference:
+      return "a table such as { experiment = \"other.toml\" }";
   }
   return "";
 }
@@ -118,7 +131,8 @@ std::string out_of_range(const Value& value, const Parameter& p) {
   }
   if (value.is_string()) {
     if (p.choices.empty() || p.type != Type::String) return {};
-    if (std::find(p.choices.begin(), p.choices.end(), value.as_string()) != p.choices.end()) return {};
+    if (std::find(p.choices.begin(), p.choices.end(), value.as_string()) != p.choices.end())
+      return {};
     return fmt::format("\"{}\" is not one of its values", value.as_string());
   }
   if (!value.is_number()) return {};
@@ -135,12 +149,15 @@ using Json = nlohmann::json;
 /// Scalars, lists and tables of them as JSON, whose objects are sorted: one text a content.
 std::optional<Json> to_json(const Node& node, Problems& problems) {
   switch (node.kind) {
-    case Node::Kind::Bool: return Json(node.boolean);
-    case Node::Kind::Int: return Json(node.integer);
+    case Node::Kind::Bool:
+      return Json(node.boolean);
+    case Node::Kind::Int:
+      return Json(node.integer);
     case Node::Kind::Float:
       if (std::isfinite(node.number)) return Json(node.number);
       break;
-    case Node::Kind::String: return Json(node.text);
+    case Node::Kind::String:
+      return Json(node.text);
     case Node::Kind::Array: {
       Json out = Json::array();
       for (const auto& item : node.items) {
@@ -159,7 +176,8 @@ std::optional<Json> to_json(const Node& node, Problems& problems) {
       }
       return out;
     }
-    case Node::Kind::Date: break;
+    case Node::Kind::Date:
+      break;
   }
   problems.error(node.place, "this value has no place in a selection",
                  "use booleans, finite numbers, strings, lists and tables");
@@ -182,7 +200,8 @@ std::optional<Value> reference(const Node& node, const std::string& path,
                                const std::filesystem::path& folder, Problems& problems) {
   Json out = Json::object();
   bool good = true;
-  const auto wrong = [&](const Place& place, const std::string& message, const std::string& advice) {
+  const auto wrong = [&](const Place& place, const std::string& message,
+                         const std::string& advice) {
     problems.error(place, message, advice);
     good = false;
   };
@@ -209,9 +228,9 @@ std::optional<Value> reference(const Node& node, const std::string& path,
       }
     } else if (key == "experiment" || key == "at" || key == "select") {
       wrong(value.place, fmt::format("\"{}.{}\" cannot be {}", path, key, name_of(value.kind)),
-            key == "at" ? "it is \"end\" or a step"
-                        : key == "select" ? "it is a table of condition keys and values"
-                                          : "it is the name of an experiment file");
+            key == "at"       ? "it is \"end\" or a step"
+            : key == "select" ? "it is a table of condition keys and values"
+                              : "it is the name of an experiment file");
     } else {
       wrong(place, fmt::format("unknown key \"{}.{}\"", path, key),
             suggestion(key, {"experiment", "at", "select"}));
@@ -252,7 +271,8 @@ std::optional<Value> typed(const Node& node, const Parameter& p) {
       if (node.kind == Node::Kind::Bool) return Value(node.boolean);
       break;
     case Type::Int:
-    case Type::Float: return number(node, p.type);
+    case Type::Float:
+      return number(node, p.type);
     case Type::String:
       if (node.kind == Node::Kind::String) return Value(node.text);
       break;
@@ -262,7 +282,8 @@ std::optional<Value> typed(const Node& node, const Parameter& p) {
       break;
     case Type::File:
     case Type::Selection:
-    case Type::Reference: break;
+    case Type::Reference:
+      break;
   }
   return std::nullopt;
 }

@@ -1,9 +1,9 @@
 #include "experiment/grid.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
+
+#include <fmt/format.h>
 
 #include "experiment/fields.h"
 #include "perturb/experiment/timeline.h"
@@ -42,7 +42,8 @@ std::vector<std::string> Grid::paths() const {
   for (const auto& axis : axes) {
     for (const auto& choice : axis.choices) {
       for (const auto& setting : choice) {
-        if (std::find(out.begin(), out.end(), setting.path) == out.end()) out.push_back(setting.path);
+        if (std::find(out.begin(), out.end(), setting.path) == out.end())
+          out.push_back(setting.path);
       }
     }
   }
@@ -51,20 +52,22 @@ std::vector<std::string> Grid::paths() const {
 
 namespace {
 
-const std::vector<std::string> kLevelKeys = {"range", "linspace", "logspace", "scale", "add", "each"};
+const std::vector<std::string> kLevelKeys = {"range", "linspace", "logspace",
+                                             "scale", "add",      "each"};
 
 std::vector<Level> read_range(const Node& node, const Parameter& p, const std::string& path,
                               Problems& problems) {
-  const auto usage = "write { range = [first, end] } or { range = [first, end, step] }; the end "
-                     "itself is not a level";
+  const auto usage =
+      "write { range = [first, end] } or { range = [first, end, step] }; the end "
+      "itself is not a level";
   if (p.type != Type::Int && p.type != Type::Float) {
-    problems.error(node.place, fmt::format("\"{}\" takes {}, a range gives integers", path, name_of(p.type)));
+    problems.error(node.place,
+                   fmt::format("\"{}\" takes {}, a range gives integers", path, name_of(p.type)));
     return {};
   }
   const bool integers = node.kind == Node::Kind::Array &&
-                        std::all_of(node.items.begin(), node.items.end(), [](const Node& item) {
-                          return item.kind == Node::Kind::Int;
-                        });
+                        std::all_of(node.items.begin(), node.items.end(),
+                                    [](const Node& item) { return item.kind == Node::Kind::Int; });
   if (!integers || node.items.size() < 2 || node.items.size() > 3) {
     problems.error(node.place, "a range has two or three integers", usage);
     return {};
@@ -73,15 +76,18 @@ std::vector<Level> read_range(const Node& node, const Parameter& p, const std::s
   const auto end = node.items[1].integer;
   const auto step = node.items.size() == 3 ? node.items[2].integer : 1;
   if (step <= 0 || end <= first) {
-    problems.error(node.place, fmt::format("the range [{}, {}) in steps of {} is empty", first, end, step), usage);
+    problems.error(node.place,
+                   fmt::format("the range [{}, {}) in steps of {} is empty", first, end, step),
+                   usage);
     return {};
   }
   // Unsigned, since the distance between two int64 may not fit one.
   const auto distance = static_cast<std::uint64_t>(end) - static_cast<std::uint64_t>(first);
   const auto count = (distance - 1) / static_cast<std::uint64_t>(step) + 1;
   if (count > kGridLimit) {
-    problems.error(node.place, fmt::format("a range of {} levels; an experiment has at most {} trials",
-                                           count, kGridLimit));
+    problems.error(node.place,
+                   fmt::format("a range of {} levels; an experiment has at most {} trials", count,
+                               kGridLimit));
     return {};
   }
   std::vector<Level> levels;
@@ -101,7 +107,8 @@ std::vector<Level> read_spaced(const Node& node, bool logarithmic, const Paramet
                                const std::string& path, Problems& problems) {
   const std::string name = logarithmic ? "logspace" : "linspace";
   if (p.type != Type::Float && p.type != Type::Int) {
-    problems.error(node.place, fmt::format("\"{}\" takes {}, {} gives numbers", path, name_of(p.type), name));
+    problems.error(node.place,
+                   fmt::format("\"{}\" takes {}, {} gives numbers", path, name_of(p.type), name));
     return {};
   }
   if (node.kind != Node::Kind::Array || node.items.size() != 3 || !node.items[0].is_number() ||
@@ -135,11 +142,14 @@ std::vector<Level> read_spaced(const Node& node, bool logarithmic, const Paramet
     const double between = logarithmic
                                ? std::exp(std::log(first) + t * (std::log(last) - std::log(first)))
                                : first + t * (last - first);
-    const double x = i == 0 ? first : i == count - 1 ? last : std::stod(fmt::format("{:.12g}", between));
+    const double x = i == 0           ? first
+                     : i == count - 1 ? last
+                                      : std::stod(fmt::format("{:.12g}", between));
     Value value = x;
     if (p.type == Type::Int) {
       if (std::nearbyint(x) != x || std::abs(x) > 0x1p53) {
-        problems.error(node.place, fmt::format("\"{}\" takes integers, but {} gives {}", path, name, x));
+        problems.error(node.place,
+                       fmt::format("\"{}\" takes integers, but {} gives {}", path, name, x));
         return {};
       }
       value = static_cast<std::int64_t>(x);
@@ -156,7 +166,8 @@ std::vector<Level> read_spaced(const Node& node, bool logarithmic, const Paramet
 std::vector<Level> read_relative(const Node& node, Level::Kind kind, const Parameter& p,
                                  const std::string& path, Problems& problems) {
   if (p.type != Type::Int && p.type != Type::Float) {
-    problems.error(node.place, fmt::format("\"{}\" takes {}: only numbers have relative levels", path, name_of(p.type)));
+    problems.error(node.place, fmt::format("\"{}\" takes {}: only numbers have relative levels",
+                                           path, name_of(p.type)));
     return {};
   }
   const Node* one = &node;
@@ -168,7 +179,8 @@ std::vector<Level> read_relative(const Node& node, Level::Kind kind, const Param
     const auto& item = all[i];
     const double x = item.kind == Node::Kind::Int ? static_cast<double>(item.integer) : item.number;
     if (!item.is_number() || !std::isfinite(x)) {
-      problems.error(item.place, fmt::format("a relative level of \"{}\" must be a finite number", path));
+      problems.error(item.place,
+                     fmt::format("a relative level of \"{}\" must be a finite number", path));
       continue;
     }
     levels.push_back({kind, x, {}, item.place});
@@ -183,8 +195,10 @@ std::vector<Level> read_levels(const Node& node, const Parameter& p, const std::
   const bool table_value = p.type == Type::Selection || p.type == Type::Reference;
   if (node.kind == Node::Kind::Table && (!table_value || node.find("each"))) {
     if (node.entries.size() != 1) {
-      problems.error(node.place, fmt::format("the levels of \"{}\" need exactly one of range, linspace, "
-                                             "logspace, scale, add, each", path));
+      problems.error(node.place,
+                     fmt::format("the levels of \"{}\" need exactly one of range, linspace, "
+                                 "logspace, scale, add, each",
+                                 path));
       return {};
     }
     const auto& [key, place, value] = node.entries.front();
@@ -195,15 +209,18 @@ std::vector<Level> read_levels(const Node& node, const Parameter& p, const std::
     if (key == "scale") return read_relative(value, Level::Kind::Scale, p, path, problems);
     if (key == "add") return read_relative(value, Level::Kind::Add, p, path, problems);
     if (key != "each") {
-      problems.error(place, fmt::format("unknown kind of levels \"{}\"", key), suggestion(key, kLevelKeys));
+      problems.error(place, fmt::format("unknown kind of levels \"{}\"", key),
+                     suggestion(key, kLevelKeys));
       return {};
     }
     if (value.kind != Node::Kind::Array) {
-      problems.error(value.place, "each takes a list of levels", "write { each = [[64], [64, 64]] }");
+      problems.error(value.place, "each takes a list of levels",
+                     "write { each = [[64], [64, 64]] }");
       return {};
     }
   }
-  const Node* list = node.kind == Node::Kind::Table && node.find("each") ? node.find("each") : nullptr;
+  const Node* list =
+      node.kind == Node::Kind::Table && node.find("each") ? node.find("each") : nullptr;
   const bool list_type = p.type == Type::IntList || p.type == Type::FloatList;
   // A list that is itself one value is one level.
   if (!list && node.kind == Node::Kind::Array && !list_type) list = &node;
@@ -245,11 +262,13 @@ bool read_window(const Node& node, When& when, Problems& problems) {
   std::int64_t end = 0;
   if (node.kind != Node::Kind::Array || node.items.size() != 2 ||
       !read_bound(node.items[0], false, begin) || !read_bound(node.items[1], true, end)) {
-    problems.error(node.place, "a window is [begin, end] with numbers that are not negative", kWhenUsage);
+    problems.error(node.place, "a window is [begin, end] with numbers that are not negative",
+                   kWhenUsage);
     return false;
   }
   if (end < begin) {
-    problems.error(node.place, fmt::format("the window [{}, {}) ends before it begins", begin, end), kWhenUsage);
+    problems.error(node.place, fmt::format("the window [{}, {}) ends before it begins", begin, end),
+                   kWhenUsage);
     return false;
   }
   when.ranges.emplace_back(begin, end);
@@ -326,10 +345,11 @@ std::vector<Axis> axes_of(std::vector<Key> keys, bool zip, const Place& entry, P
   Axis axis;
   for (const auto& key : keys) {
     if (key.levels.size() == keys.front().levels.size()) continue;
-    problems.error(key.place, fmt::format("zip pairs levels, but \"{}\" has {} and \"{}\" has {}",
-                                          keys.front().path, keys.front().levels.size(), key.path,
-                                          key.levels.size()),
-                   "give all keys of the entry the same number of levels, or leave out zip");
+    problems.error(
+        key.place,
+        fmt::format("zip pairs levels, but \"{}\" has {} and \"{}\" has {}", keys.front().path,
+                    keys.front().levels.size(), key.path, key.levels.size()),
+        "give all keys of the entry the same number of levels, or leave out zip");
     return {};
   }
   if (keys.empty()) {

@@ -1,10 +1,10 @@
 #include "experiment/reader.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <functional>
 #include <set>
+
+#include <fmt/format.h>
 
 namespace perturb {
 namespace {
@@ -55,7 +55,8 @@ class Reader {
     const auto* node = root.find(key);
     if (!node) return {};
     if (node->kind == Node::Kind::String) return node->text;
-    problems_.error(node->place, fmt::format("\"{}\" must be a string, not {}", key, name_of(node->kind)));
+    problems_.error(node->place,
+                    fmt::format("\"{}\" must be a string, not {}", key, name_of(node->kind)));
     return {};
   }
 
@@ -99,9 +100,10 @@ class Reader {
       const auto* table = root.find(section.name);
       if (!table) continue;
       if (table->kind != Node::Kind::Table) {
-        problems_.error(table->place,
-                        fmt::format("\"{}\" must be a table, not {}", section.name, name_of(table->kind)),
-                        fmt::format("write [{}] on a line of its own", section.name));
+        problems_.error(
+            table->place,
+            fmt::format("\"{}\" must be a table, not {}", section.name, name_of(table->kind)),
+            fmt::format("write [{}] on a line of its own", section.name));
         continue;
       }
       const Component* component = own_kind(section, *table);
@@ -114,14 +116,16 @@ class Reader {
   const Component* own_kind(const Section& section, const Node& table) {
     if (!section.has_kind) return fields_.schema().find(section.family, "");
     const auto* kind = table.find("kind");
-    const auto name = kind && kind->kind == Node::Kind::String ? kind->text
-                                                               : std::string(default_kind(section.family));
+    const auto name = kind && kind->kind == Node::Kind::String
+                          ? kind->text
+                          : std::string(default_kind(section.family));
     return fields_.schema().find(section.family, name);
   }
 
   const Component* overriding_kind(const Section& section) {
     for (const auto& one : overrides_) {
-      if (one.path == section.kind_path) return fields_.schema().find(section.family, one.values.front().text);
+      if (one.path == section.kind_path)
+        return fields_.schema().find(section.family, one.values.front().text);
     }
     return nullptr;
   }
@@ -133,20 +137,23 @@ class Reader {
     if (!parameter) return unknown(path, place);
     if (component && key != "kind" && !component->find(key)) {
       // An override may make the section of a kind that has it.
-      if (const auto* other = overriding_kind(section); other && other->find(key)) component = other;
+      if (const auto* other = overriding_kind(section); other && other->find(key))
+        component = other;
     }
     if (component && key != "kind" && !component->find(key)) {
       std::vector<std::string> own;
       for (const auto& p : component->parameters) own.push_back(p.name);
-      problems_.error(place, fmt::format("{} \"{}\" has no parameter \"{}\"", section.name, component->name, key),
-                      nearest(key, own).empty() ? fmt::format("it belongs to: {}", fields_.kinds_with(path))
-                                                : suggestion(key, own));
+      problems_.error(
+          place,
+          fmt::format("{} \"{}\" has no parameter \"{}\"", section.name, component->name, key),
+          nearest(key, own).empty() ? fmt::format("it belongs to: {}", fields_.kinds_with(path))
+                                    : suggestion(key, own));
       return;
     }
     // The parameter as this kind has it: the same name may have another range elsewhere.
     if (component && key != "kind") parameter = component->find(key);
-    if (value.kind == Node::Kind::Table && value.entries.size() == 1 && parameter->type != Type::Selection &&
-        parameter->type != Type::Reference) {
+    if (value.kind == Node::Kind::Table && value.entries.size() == 1 &&
+        parameter->type != Type::Selection && parameter->type != Type::Reference) {
       problems_.error(value.place, fmt::format("\"{}\" has one value in the base condition", path),
                       "levels belong under [[variations]] or [[interventions]]");
       return;
@@ -205,7 +212,8 @@ class Reader {
                           (first.kind == Node::Kind::Table && parameter->type != Type::Selection &&
                            parameter->type != Type::Reference);
       if (levels) {
-        Key key{one.path, one.place, read_levels(levels_node(one), *parameter, one.path, folder_, problems_)};
+        Key key{one.path, one.place,
+                read_levels(levels_node(one), *parameter, one.path, folder_, problems_)};
         varied(one.path, one.place);
         for (auto& axis : axes_of({std::move(key)}, false, one.place, problems_)) {
           out_.variations.axes.push_back(std::move(axis));
@@ -232,9 +240,11 @@ class Reader {
       } else if (prefix.empty() && find_section(key) && value.kind == Node::Kind::Table) {
         walk(value, key, leaf);
       } else if (prefix.empty() && find_section(key)) {
-        problems_.error(place, fmt::format("\"{}\" is a section: one of its keys can have levels", key),
-                        fmt::format("write for instance {}.kind = [...], or any_of = [{{...}}, {{...}}] for "
-                                    "several keys together", key));
+        problems_.error(
+            place, fmt::format("\"{}\" is a section: one of its keys can have levels", key),
+            fmt::format("write for instance {}.kind = [...], or any_of = [{{...}}, {{...}}] for "
+                        "several keys together",
+                        key));
       } else {
         unknown(path, place);
       }
@@ -245,7 +255,8 @@ class Reader {
     const auto* node = entry.find("zip");
     if (!node) return false;
     if (node->kind == Node::Kind::Bool) return node->boolean;
-    problems_.error(node->place, fmt::format("\"zip\" must be true or false, not {}", name_of(node->kind)));
+    problems_.error(node->place,
+                    fmt::format("\"zip\" must be true or false, not {}", name_of(node->kind)));
     return false;
   }
 
@@ -266,7 +277,8 @@ class Reader {
   std::vector<Axis> read_product(const Node& entry, bool inside_any_of) {
     std::vector<Key> keys;
     Node plain = entry;
-    std::erase_if(plain.entries, [](const Entry& e) { return e.key == "zip" || e.key == "any_of"; });
+    std::erase_if(plain.entries,
+                  [](const Entry& e) { return e.key == "zip" || e.key == "any_of"; });
     walk(plain, "", [&](const std::string& path, const Place& place, const Node& node) {
       if (!inside_any_of) varied(path, place);
       const auto* parameter = fields_.find(path);
@@ -277,11 +289,14 @@ class Reader {
         return;
       }
       if (inside_any_of) {
-        problems_.error(found->place, fmt::format("\"{}\" varies inside any_of, so no single override can replace it", path),
-                        "change it in the file");
+        problems_.error(
+            found->place,
+            fmt::format("\"{}\" varies inside any_of, so no single override can replace it", path),
+            "change it in the file");
       }
       overridden_.insert(path);
-      keys.push_back({path, place, read_levels(levels_node(*found), *parameter, path, folder_, problems_)});
+      keys.push_back(
+          {path, place, read_levels(levels_node(*found), *parameter, path, folder_, problems_)});
     });
     const bool zip = read_zip(entry);
     auto axes = axes_of(std::move(keys), zip, entry.place, problems_);
@@ -298,7 +313,8 @@ class Reader {
   Axis read_any_of(const Node& node) {
     Axis axis;
     if (node.kind != Node::Kind::Array || node.items.empty()) {
-      problems_.error(node.place, "any_of takes a list of tables", "write any_of = [{ ... }, { ... }]");
+      problems_.error(node.place, "any_of takes a list of tables",
+                      "write any_of = [{ ... }, { ... }]");
       return axis;
     }
     std::map<std::string, Place> all;
@@ -329,18 +345,21 @@ class Reader {
     const auto* kind = entry.find("kind");
     const auto* set = entry.find("set");
     if (kind && kind->kind != Node::Kind::String) {
-      problems_.error(kind->place, fmt::format("\"kind\" must be a string, not {}", name_of(kind->kind)));
+      problems_.error(kind->place,
+                      fmt::format("\"kind\" must be a string, not {}", name_of(kind->kind)));
       return;
     }
     if (!kind && !set) {
-      problems_.error(entry.place, "an intervention says what it does",
-                      "write set.<key> = ..., or kind = \"...\"; `perturb list interventions` shows the kinds");
+      problems_.error(
+          entry.place, "an intervention says what it does",
+          "write set.<key> = ..., or kind = \"...\"; `perturb list interventions` shows the kinds");
       return;
     }
     out.kind = kind ? kind->text : "set";
     out.component = fields_.schema().find(Family::Intervention, out.kind);
     if (!out.component) {
-      problems_.error(kind ? kind->place : entry.place, fmt::format("there is no intervention \"{}\"", out.kind),
+      problems_.error(kind ? kind->place : entry.place,
+                      fmt::format("there is no intervention \"{}\"", out.kind),
                       suggestion(out.kind, fields_.schema().names(Family::Intervention)));
       return;
     }
@@ -364,14 +383,17 @@ class Reader {
       } else {
         auto own = std::vector<std::string>{"kind", "when", "zip", "set"};
         for (const auto& each : out.component->parameters) own.push_back(each.name);
-        problems_.error(place, fmt::format("intervention \"{}\" has no parameter \"{}\"", out.kind, key),
+        problems_.error(place,
+                        fmt::format("intervention \"{}\" has no parameter \"{}\"", out.kind, key),
                         suggestion(key, own));
       }
     }
     for (const auto& p : out.component->parameters) {
-      const bool given = std::any_of(keys.begin(), keys.end(), [&](const Key& k) { return k.path == p.name; });
+      const bool given =
+          std::any_of(keys.begin(), keys.end(), [&](const Key& k) { return k.path == p.name; });
       if (!p.fallback && !given) {
-        problems_.error(entry.place, fmt::format("intervention \"{}\" needs \"{}\"", out.kind, p.name), p.help);
+        problems_.error(entry.place,
+                        fmt::format("intervention \"{}\" needs \"{}\"", out.kind, p.name), p.help);
       }
     }
     out.grid.axes = axes_of(std::move(keys), read_zip(entry), entry.place, problems_);
@@ -393,7 +415,8 @@ class Reader {
     auto levels = read_levels(value, p, key, folder_, problems_);
     for (const auto& level : levels) {
       if (level.kind == Level::Kind::Value) continue;
-      problems_.error(level.place, fmt::format("\"{}\" has nothing that a relative level could start from", key),
+      problems_.error(level.place,
+                      fmt::format("\"{}\" has nothing that a relative level could start from", key),
                       "scale and add are for fields of the condition");
       return {};
     }
@@ -402,14 +425,18 @@ class Reader {
 
   void read_set(const Node& set, bool has_when, std::vector<Key>& keys) {
     if (set.kind != Node::Kind::Table || set.entries.empty()) {
-      problems_.error(set.place, "set needs a key of the condition", "write for instance set.optimizer.lr = [0.1, 0.01]");
+      problems_.error(set.place, "set needs a key of the condition",
+                      "write for instance set.optimizer.lr = [0.1, 0.01]");
       return;
     }
     walk(set, "", [&](const std::string& path, const Place& place, const Node& node) {
       const auto* parameter = fields_.find(path);
       if (section_of(path) == "train") {
-        problems_.error(place, fmt::format("\"{}\" is not part of what a trial is, so no intervention can set it", path),
-                        "put it in the base condition or override it on the command line");
+        problems_.error(
+            place,
+            fmt::format("\"{}\" is not part of what a trial is, so no intervention can set it",
+                        path),
+            "put it in the base condition or override it on the command line");
         return;
       }
       if (has_when && !parameter->live) {
@@ -417,7 +444,8 @@ class Reader {
                         "leave `when` out to compare whole runs");
         return;
       }
-      keys.push_back({"set." + path, place, read_levels(node, *parameter, path, folder_, problems_)});
+      keys.push_back(
+          {"set." + path, place, read_levels(node, *parameter, path, folder_, problems_)});
     });
   }
 
@@ -434,13 +462,16 @@ class Reader {
         place = setting->level.place;
       }
       // Required ones that are missing have been reported already.
-      const bool complete = std::all_of(entered.component->parameters.begin(), entered.component->parameters.end(),
-                                        [&](const Parameter& p) { return parameters.contains(p.name); });
+      const bool complete =
+          std::all_of(entered.component->parameters.begin(), entered.component->parameters.end(),
+                      [&](const Parameter& p) { return parameters.contains(p.name); });
       if (!complete) return;
-      if (const auto wrong = entered.component->check ? entered.component->check(parameters) : ""; !wrong.empty()) {
+      if (const auto wrong = entered.component->check ? entered.component->check(parameters) : "";
+          !wrong.empty()) {
         problems_.error(place, wrong);
       }
-      if (const auto reason = entered.component->unsupported ? entered.component->unsupported(parameters) : "";
+      if (const auto reason =
+              entered.component->unsupported ? entered.component->unsupported(parameters) : "";
           !reason.empty()) {
         out_.unsupported.push_back({entered.place, reason, {}, false});
         return;
@@ -450,7 +481,8 @@ class Reader {
 
   // ---- metrics and plots
 
-  static std::string label_of(const Component& component, const std::map<std::string, Value>& parameters) {
+  static std::string label_of(const Component& component,
+                              const std::map<std::string, Value>& parameters) {
     std::string label = component.label.empty() ? component.name : component.label;
     for (const auto& [name, value] : parameters) {
       const auto hole = "{" + name + "}";
@@ -468,7 +500,8 @@ class Reader {
       for (const auto* kind : {"loss", "accuracy"}) {
         const auto* component = fields_.schema().find(Family::Metric, kind);
         if (!component) continue;
-        MetricSpec spec{kind, {{"on", on}}, label_of(*component, {{"on", on}}), {}, component->revision};
+        MetricSpec spec{
+            kind, {{"on", on}}, label_of(*component, {{"on", on}}), {}, component->revision};
         const bool listed = std::any_of(out_.metrics.begin(), out_.metrics.end(),
                                         [&](const MetricSpec& m) { return m.label == spec.label; });
         if (listed) continue;
@@ -482,20 +515,24 @@ class Reader {
   const Component* component_of(const Node& entry, Family family) {
     const auto* kind = entry.find("kind");
     if (!kind || kind->kind != Node::Kind::String) {
-      problems_.error(kind ? kind->place : entry.place, fmt::format("a {} needs a kind", name_of(family)),
+      problems_.error(kind ? kind->place : entry.place,
+                      fmt::format("a {} needs a kind", name_of(family)),
                       suggestion("", fields_.schema().names(family)));
       return nullptr;
     }
     const auto* component = fields_.schema().find(family, kind->text);
     if (!component) {
-      problems_.error(kind->place, fmt::format("there is no {} \"{}\"", name_of(family), kind->text),
+      problems_.error(kind->place,
+                      fmt::format("there is no {} \"{}\"", name_of(family), kind->text),
                       suggestion(kind->text, fields_.schema().names(family)));
     }
     return component;
   }
 
-  /// The component's parameters from an entry with defaults filled in; `extra` keys are the caller's.
-  bool read_parameters(const Node& entry, const Component& component, const std::vector<std::string>& extra,
+  /// The component's parameters from an entry with defaults filled in; `extra` keys are the
+  /// caller's.
+  bool read_parameters(const Node& entry, const Component& component,
+                       const std::vector<std::string>& extra,
                        std::map<std::string, Value>& parameters) {
     const auto before = problems_.errors.size();
     for (const auto& p : component.parameters) {
@@ -504,19 +541,24 @@ class Reader {
     for (const auto& [key, place, value] : entry.entries) {
       if (key == "kind" || std::find(extra.begin(), extra.end(), key) != extra.end()) continue;
       if (const auto* p = component.find(key)) {
-        if (auto typed = coerce(value, *p, key, folder_, problems_)) parameters[key] = std::move(*typed);
+        if (auto typed = coerce(value, *p, key, folder_, problems_))
+          parameters[key] = std::move(*typed);
       } else {
         auto own = extra;
         own.push_back("kind");
         for (const auto& each : component.parameters) own.push_back(each.name);
-        problems_.error(place, fmt::format("{} \"{}\" has no parameter \"{}\"", name_of(component.family),
-                                           component.name, key), suggestion(key, own));
+        problems_.error(place,
+                        fmt::format("{} \"{}\" has no parameter \"{}\"", name_of(component.family),
+                                    component.name, key),
+                        suggestion(key, own));
       }
     }
     for (const auto& p : component.parameters) {
       if (!parameters.contains(p.name) && problems_.errors.size() == before) {
-        problems_.error(entry.place, fmt::format("{} \"{}\" needs \"{}\"", name_of(component.family),
-                                                 component.name, p.name), p.help);
+        problems_.error(entry.place,
+                        fmt::format("{} \"{}\" needs \"{}\"", name_of(component.family),
+                                    component.name, p.name),
+                        p.help);
       }
     }
     if (problems_.errors.size() != before) return false;
@@ -561,7 +603,8 @@ class Reader {
 
   void read_every(const Node& node, Every& every) {
     constexpr auto kUsage =
-        "write \"epoch\", \"end\", \"never\", a number of steps, { epochs = n }, or a list of steps";
+        "write \"epoch\", \"end\", \"never\", a number of steps, { epochs = n }, or a list of "
+        "steps";
     if (node.kind == Node::Kind::String && node.text == "epoch") {
       every.kind = Every::Kind::Epoch;
     } else if (node.kind == Node::Kind::String && node.text == "end") {
@@ -574,8 +617,9 @@ class Reader {
                node.find("epochs")->kind == Node::Kind::Int && node.find("epochs")->integer > 0) {
       every = {Every::Kind::Epoch, node.find("epochs")->integer, {}};
     } else if (node.kind == Node::Kind::Array && !node.items.empty() &&
-               std::all_of(node.items.begin(), node.items.end(),
-                           [](const Node& item) { return item.kind == Node::Kind::Int && item.integer >= 0; })) {
+               std::all_of(node.items.begin(), node.items.end(), [](const Node& item) {
+                 return item.kind == Node::Kind::Int && item.integer >= 0;
+               })) {
       every.kind = Every::Kind::Listed;
       for (const auto& item : node.items) every.steps.push_back(item.integer);
     } else {
@@ -614,10 +658,12 @@ class Reader {
     for (const auto& [path, place] : varied_) vary.push_back(path);
     for (const auto& entered : out_.interventions) {
       for (const auto& path : entered.grid.paths()) {
-        if (path != "when") vary.push_back(path.starts_with("set.") ? path : entered.kind + "." + path);
+        if (path != "when")
+          vary.push_back(path.starts_with("set.") ? path : entered.kind + "." + path);
       }
     }
-    if (item.kind != Node::Kind::String || std::find(vary.begin(), vary.end(), item.text) == vary.end()) {
+    if (item.kind != Node::Kind::String ||
+        std::find(vary.begin(), vary.end(), item.text) == vary.end()) {
       problems_.error(item.place, fmt::format("\"{}\" does not vary in this experiment", item.text),
                       suggestion(item.text, vary));
       return;
@@ -630,8 +676,8 @@ class Reader {
   Problems& problems_;
   Declaration out_;
   std::vector<Override> overrides_;
-  std::set<std::string> overridden_;       // paths whose levels in the file were replaced
-  std::map<std::string, Place> varied_;    // where each varying path varies
+  std::set<std::string> overridden_;     // paths whose levels in the file were replaced
+  std::map<std::string, Place> varied_;  // where each varying path varies
 };
 
 }  // namespace

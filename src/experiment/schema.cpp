@@ -27,16 +27,26 @@ const std::vector<Section>& sections() {
 
 std::string_view name_of(Family family) {
   switch (family) {
-    case Family::Task: return "task";
-    case Family::Model: return "model";
-    case Family::Data: return "data";
-    case Family::Optimizer: return "optimizer";
-    case Family::Schedule: return "schedule";
-    case Family::Train: return "train";
-    case Family::Seeds: return "seeds";
-    case Family::Intervention: return "intervention";
-    case Family::Metric: return "metric";
-    case Family::Plot: return "plot";
+    case Family::Task:
+      return "task";
+    case Family::Model:
+      return "model";
+    case Family::Data:
+      return "data";
+    case Family::Optimizer:
+      return "optimizer";
+    case Family::Schedule:
+      return "schedule";
+    case Family::Train:
+      return "train";
+    case Family::Seeds:
+      return "seeds";
+    case Family::Intervention:
+      return "intervention";
+    case Family::Metric:
+      return "metric";
+    case Family::Plot:
+      return "plot";
   }
   return "";
 }

@@ -74,7 +74,8 @@ struct FieldRole {
   std::string framed_revision;  ///< of the component that a "kind" field names
 };
 
-FieldRole role_of(const Schema& schema, const Condition& condition, const std::string& path, const Value& value) {
+FieldRole role_of(const Schema& schema, const Condition& condition, const std::string& path,
+                  const Value& value) {
   FieldRole out;
   out.framed_path = framed(path);
   if (path.ends_with(".kind")) {
@@ -97,7 +98,8 @@ FieldRole role_of(const Schema& schema, const Condition& condition, const std::s
   return out;
 }
 
-std::string fields(const Condition& condition, const std::vector<FieldRole>& roles, FieldRole::Part part) {
+std::string fields(const Condition& condition, const std::vector<FieldRole>& roles,
+                   FieldRole::Part part) {
   std::string text;
   auto role = roles.begin();
   for (const auto& [path, value] : condition) {
@@ -164,7 +166,9 @@ struct Identity::Roles {
   std::vector<std::unique_ptr<Shape>> shapes;  // never removed: references into them stay valid
 };
 
-Identity::Identity(const Schema& schema) : roles_(std::make_unique<Roles>()) { roles_->schema = &schema; }
+Identity::Identity(const Schema& schema) : roles_(std::make_unique<Roles>()) {
+  roles_->schema = &schema;
+}
 Identity::Identity(Identity&&) noexcept = default;
 Identity::~Identity() = default;
 

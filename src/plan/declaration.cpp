@@ -34,11 +34,13 @@ Digest digest(const Experiment& experiment, const Plan& plan) {
     hasher.add(framed(metric.definition().hex()));
   }
   for (const std::string& factor : experiment.factors()) hasher.add(framed(factor));
-  for (std::size_t a = 0; a <= experiment.alternatives(); ++a) hasher.add(framed(experiment.label(a)));
+  for (std::size_t a = 0; a <= experiment.alternatives(); ++a)
+    hasher.add(framed(experiment.label(a)));
   // Fields outside identity, such as the device, may come from the command line.
   hasher.add(framed(to_json(experiment.trial(0).condition)));
   for (const Planned& planned : plan.trials) {
-    hasher.add({reinterpret_cast<const char*>(planned.trial.bytes.data()), planned.trial.bytes.size()});
+    hasher.add(
+        {reinterpret_cast<const char*>(planned.trial.bytes.data()), planned.trial.bytes.size()});
     hasher.add(framed(std::to_string(planned.end)));
   }
   return hasher.finish();

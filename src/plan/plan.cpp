@@ -33,21 +33,23 @@ class Agendas {
   const std::vector<Wanted>& at(std::size_t agenda) const { return agendas_[agenda]; }
 
   std::size_t of(const Trial& trial, Step end) {
-    std::string key = framed(std::to_string(end)) +
-                      framed(std::to_string(experiment_.data(trial).train)) +
-                      framed(field(trial.condition, "task.kind"));
+    key_.clear();
+    add(end);
+    add(experiment_.data(trial).train);
+    if (const Value* task = trial.condition.find("task.kind")) key_ += canonical(*task);
     for (const Stretch& stretch : trial.timeline.stretches) {
-      key += framed(std::to_string(stretch.window.begin)) +
-             framed(field(stretch.condition, "data.batch_size"));
+      add(stretch.window.begin);
+      const Value* size = stretch.condition.find("data.batch_size");
+      add(size ? size->as_int() : 0);
     }
-    const auto [entry, is_new] = keys_.try_emplace(std::move(key), agendas_.size());
+    const auto [entry, is_new] = keys_.try_emplace(key_, agendas_.size());
     if (is_new) agendas_.push_back(wanted(trial));
     return entry->second;
   }
 
  private:
-  static std::string field(const Condition& condition, std::string_view path) {
-    return condition.has(path) ? canonical(condition.at(path)) : std::string();
+  void add(std::int64_t number) {
+    key_.append(reinterpret_cast<const char*>(&number), sizeof number);
   }
 
   std::vector<Wanted> wanted(const Trial& trial) const {
@@ -64,6 +66,7 @@ class Agendas {
   const Experiment& experiment_;
   std::vector<Digest> definitions_;   // each once
   std::vector<std::uint32_t> index_;  // metric of the experiment -> place in definitions_
+  std::string key_;                   // kept, for its memory
   std::unordered_map<std::string, std::size_t> keys_;
   std::vector<std::vector<Wanted>> agendas_;
 };
@@ -82,10 +85,12 @@ Reason reason(Known& known, const std::vector<Wanted>& wanted, Step end) {
   if (known.done >= end || failed_later)
     return measured(wanted, kForever, known) ? Reason::Cached : Reason::Unmeasured;
   switch (known.outcome) {
-    case Outcome::Done: return Reason::Longer;
+    case Outcome::Done:
+      return Reason::Longer;
     case Outcome::Diverged:
       return measured(wanted, known.step, known) ? Reason::Diverged : Reason::Unmeasured;
-    default: return Reason::Retried;
+    default:
+      return Reason::Retried;
   }
 }
 
@@ -104,14 +109,16 @@ void add_work(Plan& plan, const std::string& model, const std::string& data, Ste
 class Kinds {
  public:
   std::uint32_t of(const Condition& condition) {
-    const auto text = [&](std::string_view path) {
-      return condition.has(path) ? condition.text(path) : std::string();
+    const Value* model = condition.find("model.kind");
+    const Value* data = condition.find("data.kind");
+    const auto same = [](const Value* value, const std::string& text) {
+      return value ? value->as_string() == text : text.empty();
     };
-    std::pair<std::string, std::string> kind{text("model.kind"), text("data.kind")};
     for (std::size_t i = 0; i < kinds_.size(); ++i) {
-      if (kinds_[i] == kind) return static_cast<std::uint32_t>(i);
+      if (same(model, kinds_[i].first) && same(data, kinds_[i].second))
+        return static_cast<std::uint32_t>(i);
     }
-    kinds_.push_back(std::move(kind));
+    kinds_.emplace_back(model ? model->as_string() : "", data ? data->as_string() : "");
     return static_cast<std::uint32_t>(kinds_.size() - 1);
   }
   const std::pair<std::string, std::string>& at(std::uint32_t kind) const { return kinds_[kind]; }
@@ -124,12 +131,18 @@ class Kinds {
 
 std::string_view name_of(Reason reason) {
   switch (reason) {
-    case Reason::Cached: return "cached";
-    case Reason::Diverged: return "diverged";
-    case Reason::New: return "new";
-    case Reason::Longer: return "longer";
-    case Reason::Unmeasured: return "unmeasured";
-    case Reason::Retried: return "retried";
+    case Reason::Cached:
+      return "cached";
+    case Reason::Diverged:
+      return "diverged";
+    case Reason::New:
+      return "new";
+    case Reason::Longer:
+      return "longer";
+    case Reason::Unmeasured:
+      return "unmeasured";
+    case Reason::Retried:
+      return "retried";
   }
   assert(false && "every reason has a name");
   return {};
@@ -220,7 +233,8 @@ std::optional<double> estimate(const Plan& plan, const Store& store, std::size_t
     if (each <= 0) return std::nullopt;
     seconds += each * static_cast<double>(work.steps);
   }
-  const std::size_t busy = std::clamp<std::size_t>(workers, 1, std::max<std::size_t>(1, plan.order.size()));
+  const std::size_t busy =
+      std::clamp<std::size_t>(workers, 1, std::max<std::size_t>(1, plan.order.size()));
   return seconds / static_cast<double>(busy);
 }
 

@@ -27,12 +27,16 @@ std::int64_t integer(const Cell& cell, std::int64_t otherwise) {
 
 Standing standing(const std::string& outcome, Step step, Step done, Step end) {
   // A trial that was carried on beyond what is asked here and failed there did not fail here.
-  if (done >= end || (outcome != name_of(Outcome::Interrupted) && step > end)) return Standing::Done;
+  if (done >= end || (outcome != name_of(Outcome::Interrupted) && step > end))
+    return Standing::Done;
   switch (outcome_from(outcome)) {
     case Outcome::Done:
-    case Outcome::Interrupted: return Standing::Missing;
-    case Outcome::Diverged: return Standing::Diverged;
-    default: return Standing::Failed;
+    case Outcome::Interrupted:
+      return Standing::Missing;
+    case Outcome::Diverged:
+      return Standing::Diverged;
+    default:
+      return Standing::Failed;
   }
 }
 
@@ -75,7 +79,8 @@ class Observer {
     for (std::size_t begin = 0; begin < trials_.size(); begin += kTrialsAQuery) {
       const std::size_t end = std::min(begin + kTrialsAQuery, trials_.size());
       std::string list;
-      for (std::size_t i = begin; i < end; ++i) list += (list.empty() ? "" : ",") + blob(trials_[i]);
+      for (std::size_t i = begin; i < end; ++i)
+        list += (list.empty() ? "" : ",") + blob(trials_[i]);
       outcomes(list);
       for (std::size_t metric = 0; metric < metrics.size(); ++metric)
         values(list, *specs_.at(metrics[metric]), metric);
@@ -87,11 +92,13 @@ class Observer {
   using Row = std::vector<Cell>;
 
   void each(const std::string& sql, const std::function<void(const Row&)>& use) const {
-    store_.query(sql, {}, {.columns = [](const std::vector<std::string>&) {},
-                           .row = [&](const Row& row) {
-                             use(row);
-                             return true;
-                           }});
+    store_.query(sql, {},
+                 {.columns = [](const std::vector<std::string>&) {},
+                  .row =
+                      [&](const Row& row) {
+                        use(row);
+                        return true;
+                      }});
   }
 
   const std::vector<std::size_t>& numbers(const Cell& digest) const {
@@ -99,14 +106,16 @@ class Observer {
   }
 
   void outcomes(const std::string& list) {
-    each("SELECT digest, outcome, step, done FROM all_trials WHERE outcome IS NOT NULL AND digest IN (" +
-             list + ")",
-         [&](const Row& row) {
-           for (const std::size_t number : numbers(row[0])) {
-             observations_[number].standing =
-                 standing(text(row[1]), integer(row[2], 0), integer(row[3], -1), ends_[number]);
-           }
-         });
+    each(
+        "SELECT digest, outcome, step, done FROM all_trials WHERE outcome IS NOT NULL AND digest "
+        "IN (" +
+            list + ")",
+        [&](const Row& row) {
+          for (const std::size_t number : numbers(row[0])) {
+            observations_[number].standing =
+                standing(text(row[1]), integer(row[2], 0), integer(row[3], -1), ends_[number]);
+          }
+        });
   }
 
   void values(const std::string& list, const MetricSpec& spec, std::size_t metric) {
@@ -114,7 +123,8 @@ class Observer {
     std::set<Step> steps;
     for (const Step end : ends_) steps.insert(last.of(end));
     std::string wanted;
-    if (steps.size() <= kMostSteps) wanted = fmt::format(" AND s.step IN ({})", fmt::join(steps, ","));
+    if (steps.size() <= kMostSteps)
+      wanted = fmt::format(" AND s.step IN ({})", fmt::join(steps, ","));
     // Tables, not the view `results`: that one shows members of an experiment as declared last,
     // and what is asked for here may have been left out by the latest run's overrides.
     each(fmt::format("SELECT t.digest, s.step, v.value FROM all_trials AS t "

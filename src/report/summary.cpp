@@ -63,20 +63,28 @@ class Numbering {
 
 /// What a row gathers before it becomes figures.
 struct Gathered {
-  std::unordered_set<Digest> seen;  // one trial that stands in two places is one replicate
-  std::vector<std::vector<double>> values;       // by metric
+  std::unordered_set<Digest> seen;          // one trial that stands in two places is one replicate
+  std::vector<std::vector<double>> values;  // by metric
   std::vector<std::vector<std::vector<double>>> differences;  // by metric and variation
-  std::size_t variations = 0;  // that it has something of
-  std::size_t latest = 0;      // 1 + the last of them
+  std::size_t variations = 0;                                 // that it has something of
+  std::size_t latest = 0;                                     // 1 + the last of them
 };
 
 void count(SummaryRow& row, Standing standing) {
   ++row.trials;
   switch (standing) {
-    case Standing::Missing: ++row.missing; return;
-    case Standing::Done: ++row.done; return;
-    case Standing::Diverged: ++row.diverged; return;
-    case Standing::Failed: ++row.failed; return;
+    case Standing::Missing:
+      ++row.missing;
+      return;
+    case Standing::Done:
+      ++row.done;
+      return;
+    case Standing::Diverged:
+      ++row.diverged;
+      return;
+    case Standing::Failed:
+      ++row.failed;
+      return;
   }
 }
 
@@ -103,7 +111,8 @@ class Sorter {
   }
 
   Summary finish() {
-    for (std::size_t variation = 0; variation < experiment_.variations(); ++variation) add(variation);
+    for (std::size_t variation = 0; variation < experiment_.variations(); ++variation)
+      add(variation);
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       for (std::size_t metric = 0; metric < summary_.metrics.size(); ++metric) {
         SummaryCell& cell = summary_.rows[i].cells[metric];
@@ -229,7 +238,8 @@ std::vector<std::string> summary_metrics(const Experiment& experiment,
   for (const char* usual : {"test.accuracy", "test.loss"}) {
     if (contains(labels, usual)) chosen.emplace_back(usual);
   }
-  if (chosen.empty()) chosen.assign(labels.begin(), labels.begin() + std::min<std::ptrdiff_t>(2, std::ssize(labels)));
+  if (chosen.empty())
+    chosen.assign(labels.begin(), labels.begin() + std::min<std::ptrdiff_t>(2, std::ssize(labels)));
   return chosen;
 }
 

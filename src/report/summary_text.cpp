@@ -36,7 +36,9 @@ class Figures {
                                   : fmt::format("{:.4g}", value);
   }
   std::string difference(double value) const {
-    return (value < 0 ? "" : "+") + number(value);
+    const std::string text = number(value);
+    const bool zero = text.find_first_of("123456789") == std::string::npos;
+    return zero ? number(0) : (value < 0 ? "" : "+") + text;
   }
   std::string interval(const std::optional<Interval>& interval) const {
     return interval ? fmt::format("[{}, {}]", number(interval->low), number(interval->high)) : "";
@@ -94,8 +96,10 @@ std::string table(const Summary& summary, std::size_t metric, const SummaryStyle
     const bool same_group = above && *above == row.levels;
     if (above && !same_group) text.add_gap();
     // The levels once a group: what repeats is not read.
-    std::vector<std::string> line = same_group ? std::vector<std::string>(row.levels.size()) : row.levels;
-    for (std::string& cell : cells(row, row.cells[metric], figures)) line.push_back(std::move(cell));
+    std::vector<std::string> line =
+        same_group ? std::vector<std::string>(row.levels.size()) : row.levels;
+    for (std::string& cell : cells(row, row.cells[metric], figures))
+      line.push_back(std::move(cell));
     const bool trouble = row.diverged + row.failed > 0;
     text.add(std::move(line), trouble ? Ink::Yellow : row.control ? Ink::Bold : Ink::Plain);
     above = &row.levels;
@@ -127,9 +131,10 @@ std::string notes(const Summary& summary) {
   std::string all;
   if (!summary.replicates.empty()) all += "Replicates: " + joined(summary.replicates) + ".\n";
   if (compared)
-    all += "Differences are paired with the control of the same variation; several to one control "
-           "are averaged first.\nIntervals are Student's t, each by itself: not corrected for many "
-           "comparisons.\n";
+    all +=
+        "Differences are paired with the control of the same variation; several to one control "
+        "are averaged first.\nIntervals are Student's t, each by itself: not corrected for many "
+        "comparisons.\n";
   if (single) all += "n = 1: one replicate has no spread, so there is no interval.\n";
   return all;
 }
@@ -144,7 +149,8 @@ nlohmann::json json_sample(const Sample& sample) {
   json["sd"] = sample.sd ? json_number(*sample.sd) : nlohmann::json();
   json["interval"] = nlohmann::json();
   if (sample.mean_interval)
-    json["interval"] = {json_number(sample.mean_interval->low), json_number(sample.mean_interval->high)};
+    json["interval"] = {json_number(sample.mean_interval->low),
+                        json_number(sample.mean_interval->high)};
   return json;
 }
 
@@ -179,7 +185,8 @@ std::string to_json(const Summary& summary) {
                     {"missing", row.missing},
                     {"metrics", metrics}});
   }
-  const nlohmann::json all = {{"by", summary.by}, {"replicates", summary.replicates}, {"rows", rows}};
+  const nlohmann::json all = {
+      {"by", summary.by}, {"replicates", summary.replicates}, {"rows", rows}};
   return all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

@@ -29,13 +29,11 @@ bool within(const std::array<Range, N>& ranges, std::uint32_t code) {
 // Unicode 15, Mn and Me of the blocks that occur in names; a mark that is missing here costs
 // a column, nothing else.
 constexpr std::array kZeroWidth = {
-    Range{0x0300, 0x036F},   Range{0x0483, 0x0489},   Range{0x0591, 0x05BD},
-    Range{0x0610, 0x061A},   Range{0x064B, 0x065F},   Range{0x06D6, 0x06DC},
-    Range{0x0900, 0x0902},   Range{0x093C, 0x093C},   Range{0x0941, 0x0948},
-    Range{0x0E31, 0x0E31},   Range{0x0E34, 0x0E3A},   Range{0x0E47, 0x0E4E},
-    Range{0x1AB0, 0x1AFF},   Range{0x1DC0, 0x1DFF},   Range{0x200B, 0x200D},
-    Range{0x20D0, 0x20F0},   Range{0xFE00, 0xFE0F},   Range{0xFE20, 0xFE2F},
-    Range{0x1F3FB, 0x1F3FF}, Range{0xE0100, 0xE01EF},
+    Range{0x0300, 0x036F}, Range{0x0483, 0x0489}, Range{0x0591, 0x05BD},   Range{0x0610, 0x061A},
+    Range{0x064B, 0x065F}, Range{0x06D6, 0x06DC}, Range{0x0900, 0x0902},   Range{0x093C, 0x093C},
+    Range{0x0941, 0x0948}, Range{0x0E31, 0x0E31}, Range{0x0E34, 0x0E3A},   Range{0x0E47, 0x0E4E},
+    Range{0x1AB0, 0x1AFF}, Range{0x1DC0, 0x1DFF}, Range{0x200B, 0x200D},   Range{0x20D0, 0x20F0},
+    Range{0xFE00, 0xFE0F}, Range{0xFE20, 0xFE2F}, Range{0x1F3FB, 0x1F3FF}, Range{0xE0100, 0xE01EF},
 };
 
 // East Asian Width W and F.
@@ -54,10 +52,9 @@ constexpr std::array kWide = {
 
 // Characters that reorder what follows, or that nobody sees.
 constexpr std::array kTreacherous = {
-    Range{0x0080, 0x009F}, Range{0x00AD, 0x00AD}, Range{0x061C, 0x061C},
-    Range{0x180E, 0x180E}, Range{0x200E, 0x200F}, Range{0x2028, 0x202E},
-    Range{0x2060, 0x206F}, Range{0xFEFF, 0xFEFF}, Range{0xFFF9, 0xFFFB},
-    Range{0xE0000, 0xE007F},
+    Range{0x0080, 0x009F}, Range{0x00AD, 0x00AD},   Range{0x061C, 0x061C}, Range{0x180E, 0x180E},
+    Range{0x200E, 0x200F}, Range{0x2028, 0x202E},   Range{0x2060, 0x206F}, Range{0xFEFF, 0xFEFF},
+    Range{0xFFF9, 0xFFFB}, Range{0xE0000, 0xE007F},
 };
 
 struct Decoded {
@@ -93,10 +90,14 @@ std::size_t width_of(std::uint32_t code) {
 
 std::string escaped(std::uint32_t code) {
   switch (code) {
-    case '\n': return "\\n";
-    case '\r': return "\\r";
-    case '\t': return "\\t";
-    default: break;
+    case '\n':
+      return "\\n";
+    case '\r':
+      return "\\r";
+    case '\t':
+      return "\\t";
+    default:
+      break;
   }
   if (code < 0x100) return fmt::format("\\x{:02x}", code);
   return code < 0x10000 ? fmt::format("\\u{:04x}", code) : fmt::format("\\U{:08x}", code);
@@ -148,12 +149,18 @@ std::string inked(std::string_view text, Ink ink, bool color) {
   if (!color || ink == Ink::Plain || text.empty()) return std::string(text);
   const auto code = [ink] {
     switch (ink) {
-      case Ink::Plain: return "0";
-      case Ink::Bold: return "1";
-      case Ink::Faint: return "2";
-      case Ink::Red: return "31";
-      case Ink::Green: return "32";
-      case Ink::Yellow: return "33";
+      case Ink::Plain:
+        return "0";
+      case Ink::Bold:
+        return "1";
+      case Ink::Faint:
+        return "2";
+      case Ink::Red:
+        return "31";
+      case Ink::Green:
+        return "32";
+      case Ink::Yellow:
+        return "33";
     }
     assert(false && "every ink has a code");
     return "0";

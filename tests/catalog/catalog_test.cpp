@@ -1,13 +1,13 @@
 // What every description must have, so that help, validation and documentation can rely on it.
 #include "perturb/catalog/catalog.h"
 
-#include <doctest/doctest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <set>
 #include <string>
 #include <vector>
+
+#include <doctest/doctest.h>
 
 using namespace perturb;
 
@@ -38,10 +38,13 @@ std::string objection(const Parameter& parameter, const Value& value) {
            (parameter.below_most ? x < parameter.most : x <= parameter.most);
   };
   switch (parameter.type) {
-    case Type::Bool: return value.is_bool() ? "" : "not a bool";
-    case Type::Int: return value.is_int() && within(value) ? "" : "not an integer in range";
+    case Type::Bool:
+      return value.is_bool() ? "" : "not a bool";
+    case Type::Int:
+      return value.is_int() && within(value) ? "" : "not an integer in range";
     // An integer here would be another value than the float that a file's 0 becomes.
-    case Type::Float: return value.is_float() && within(value) ? "" : "not a float in range";
+    case Type::Float:
+      return value.is_float() && within(value) ? "" : "not a float in range";
     case Type::String:
       if (!value.is_string()) return "not a string";
       if (parameter.choices.empty()) return "";
@@ -54,7 +57,8 @@ std::string objection(const Parameter& parameter, const Value& value) {
         if (!item.is_int() || !within(item)) return "an item that is no integer in range";
       }
       return "";
-    default: return value.is_string() ? "" : "not a string";
+    default:
+      return value.is_string() ? "" : "not a string";
   }
 }
 
@@ -88,8 +92,8 @@ TEST_CASE("the first release has what its experiments need") {
   using Names = std::vector<std::string>;
   CHECK(schema.names(Family::Task) == Names{"classification"});
   CHECK(schema.names(Family::Model) == Names{"mlp", "lenet5"});
-  CHECK(schema.names(Family::Data) == Names{"fashion-mnist", "mnist", "cifar10", "iris", "csv",
-                                            "gaussian-blobs", "weights"});
+  CHECK(schema.names(Family::Data) ==
+        Names{"fashion-mnist", "mnist", "cifar10", "iris", "csv", "gaussian-blobs", "weights"});
   CHECK(schema.names(Family::Optimizer) == Names{"sgd", "adam", "adamw"});
   CHECK(schema.names(Family::Schedule) == Names{"constant", "step", "cosine"});
   CHECK(schema.names(Family::Intervention) == Names{"set", "perturb-weights"});

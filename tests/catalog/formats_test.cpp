@@ -1,12 +1,12 @@
 // Readers believe nothing: whatever the bytes are, they are read rightly or refused.
 #include "perturb/catalog/formats.h"
 
-#include <doctest/doctest.h>
-
 #include <cstdint>
 #include <random>
 #include <string>
 #include <vector>
+
+#include <doctest/doctest.h>
 
 #include "catalog/archives.h"
 #include "perturb/core/error.h"
@@ -152,12 +152,13 @@ TEST_CASE("csv: the order of rows does not change what a class is called") {
 TEST_CASE("csv: spellings of the same table") {
   const auto plain = read_csv("a,b,y\n1,2,u\n3,4,v w\n");
   for (const char* text : {
-           "a,b,y\n1,2,u\n3,4,v w",                   // no newline at the end
-           "a,b,y\r\n1,2,u\r\n3,4,v w\r\n",           // the other line end
-           "\xef\xbb\xbf" "a,b,y\n1,2,u\n3,4,v w\n",  // byte order mark
-           " a , b\t,y\n 1,2 ,u\n3,4, v w \n",        // blanks around fields
+           "a,b,y\n1,2,u\n3,4,v w",          // no newline at the end
+           "a,b,y\r\n1,2,u\r\n3,4,v w\r\n",  // the other line end
+           "\xef\xbb\xbf"
+           "a,b,y\n1,2,u\n3,4,v w\n",           // byte order mark
+           " a , b\t,y\n 1,2 ,u\n3,4, v w \n",  // blanks around fields
            "\"a\",\"b\",y\n\"1\",2,\"u\"\n3,4,\"v w\" \n",
-           "a,b,y\n1,2,u\n3,4,v w\n\n \n\r\n",        // blank lines at the end
+           "a,b,y\n1,2,u\n3,4,v w\n\n \n\r\n",  // blank lines at the end
        }) {
     CAPTURE(text);
     const auto table = read_csv(text);
@@ -187,7 +188,8 @@ TEST_CASE("csv: what is wrong is named with its place") {
   CHECK(contains(objection("a,y\n1,u\n\n2,v\n"), "line 3"));
   CHECK(contains(objection("a,a,y\n1,2,u\n"), "line 1, column 3: a second column"));
   CHECK(contains(objection("a,y\n1x,u\n"), "line 2, column 1: \"1x\" is not a number"));
-  for (const char* odd : {"nan", "inf", "-inf", "1e999", "1e39", "0x10", "+1", "1 2", "1_0", "--1"}) {
+  for (const char* odd :
+       {"nan", "inf", "-inf", "1e999", "1e39", "0x10", "+1", "1 2", "1_0", "--1"}) {
     CAPTURE(odd);
     CHECK(contains(objection(std::string("a,y\n") + odd + ",u\n"), "is not a number"));
   }

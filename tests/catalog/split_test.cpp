@@ -1,9 +1,9 @@
 #include "perturb/catalog/split.h"
 
-#include <doctest/doctest.h>
-
 #include <algorithm>
 #include <vector>
+
+#include <doctest/doctest.h>
 
 using namespace perturb;
 
@@ -49,7 +49,8 @@ TEST_CASE("a stratified split keeps the shares of the classes") {
   }
   const auto split = split_stratified(labels, 0.2, 5);
   std::vector<int> tested(3);
-  for (const auto row : split.test) ++tested[static_cast<std::size_t>(labels[static_cast<std::size_t>(row)])];
+  for (const auto row : split.test)
+    ++tested[static_cast<std::size_t>(labels[static_cast<std::size_t>(row)])];
   CHECK(tested == std::vector<int>{10, 6, 2});
   CHECK(together(split).size() == labels.size());
 }
@@ -62,5 +63,6 @@ TEST_CASE("the first training examples are of several classes") {
   for (std::size_t i = 0; i < 20; ++i) {
     first.push_back(labels[static_cast<std::size_t>(split.train[i])]);
   }
-  for (const std::int64_t label : {0, 1, 2}) CHECK(std::count(first.begin(), first.end(), label) > 0);
+  for (const std::int64_t label : {0, 1, 2})
+    CHECK(std::count(first.begin(), first.end(), label) > 0);
 }

@@ -1,9 +1,6 @@
 // What is put in place has been checked, whatever the web delivers. The web is a map here.
 #include "cli/fetch.h"
 
-#include <doctest/doctest.h>
-#include <stdlib.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
@@ -11,6 +8,9 @@
 #include <map>
 #include <string>
 #include <vector>
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
 
 #include "catalog/archives.h"
 #include "perturb/core/digest.h"

@@ -48,7 +48,13 @@ struct Fixture {
 };
 
 Record record(Outcome outcome) {
-  return {.trial = {}, .outcome = outcome, .step = 7, .message = "loss is NaN", .seconds = 2, .trained = 7, .measured = {}};
+  return {.trial = {},
+          .outcome = outcome,
+          .step = 7,
+          .message = "loss is NaN",
+          .seconds = 2,
+          .trained = 7,
+          .measured = {}};
 }
 
 std::size_t lines_in(const std::string& text) {
@@ -57,7 +63,8 @@ std::size_t lines_in(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "away from a terminal it is one line an event, without escape sequences") {
+TEST_CASE_FIXTURE(Fixture,
+                  "away from a terminal it is one line an event, without escape sequences") {
   {
     RunDisplay display(output, options(2));
     display.started(3);

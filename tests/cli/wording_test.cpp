@@ -35,3 +35,9 @@ TEST_CASE("lists") {
   CHECK(listed({"a"}) == "a");
   CHECK(listed({"a", "b", "c"}) == "a, b and c");
 }
+
+TEST_CASE("text is wrapped between words, and nothing is lost") {
+  CHECK(wrapped("", 10).empty());
+  CHECK(wrapped("one two three", 7) == std::vector<std::string>{"one two", "three"});
+  CHECK(wrapped("unbreakable a", 4) == std::vector<std::string>{"unbreakable", "a"});
+}

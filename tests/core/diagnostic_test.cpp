@@ -11,7 +11,8 @@ Place at(const std::string& text, std::size_t line, std::size_t column) {
 }  // namespace
 
 TEST_CASE("a diagnostic shows the line, the caret and what to do") {
-  const Diagnostic d{at("x = 1\n  lrr = 2\n", 2, 3), "unknown key \"lrr\"", "did you mean \"lr\"?", false};
+  const Diagnostic d{at("x = 1\n  lrr = 2\n", 2, 3), "unknown key \"lrr\"", "did you mean \"lr\"?",
+                     false};
   CHECK(render(d) ==
         "a.toml:2:3: error: unknown key \"lrr\"\n"
         "     2 |   lrr = 2\n"
@@ -20,7 +21,8 @@ TEST_CASE("a diagnostic shows the line, the caret and what to do") {
 }
 
 TEST_CASE("what could command a terminal is not passed on") {
-  const Diagnostic d{at("\x1b[31mred\xE2\x80\xAE evil\xff", 1, 1), "bad \x1b]0;title\x07", "", true};
+  const Diagnostic d{at("\x1b[31mred\xE2\x80\xAE evil\xff", 1, 1), "bad \x1b]0;title\x07", "",
+                     true};
   const auto shown = render(d);
   CHECK(shown.find('\x1b') == std::string::npos);
   CHECK(shown.find('\x07') == std::string::npos);
@@ -41,7 +43,8 @@ TEST_CASE("long lines are cut around the caret, which stays under its character"
 
 TEST_CASE("places outside the text do no harm") {
   for (const std::size_t line : {0UL, 1UL, 7UL, 1UL << 40}) {
-    for (const std::size_t column : {0UL, 1UL, 9999UL}) CHECK_FALSE(render({at("x", line, column), "m", "", false}).empty());
+    for (const std::size_t column : {0UL, 1UL, 9999UL})
+      CHECK_FALSE(render({at("x", line, column), "m", "", false}).empty());
   }
 }
 

@@ -1,10 +1,10 @@
 #include "perturb/core/random.h"
 
-#include <doctest/doctest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <set>
+
+#include <doctest/doctest.h>
 
 using namespace perturb;
 

@@ -1,10 +1,10 @@
 #include "perturb/core/value.h"
 
-#include <doctest/doctest.h>
-
 #include <cmath>
 #include <cstring>
 #include <limits>
+
+#include <doctest/doctest.h>
 
 #include "perturb/core/random.h"
 

@@ -17,7 +17,8 @@ using namespace perturb;
 /// A trainer that records what it was asked for and ends as it was told to.
 class FakeTrainer {
  public:
-  explicit FakeTrainer(std::function<Outcome(std::size_t)> outcome = [](std::size_t) { return Outcome::Done; })
+  explicit FakeTrainer(std::function<Outcome(std::size_t)> outcome =
+                           [](std::size_t) { return Outcome::Done; })
       : outcome_(std::move(outcome)) {}
 
   Carry carry() {
@@ -154,10 +155,12 @@ TEST_CASE("a trial that fails is recorded and stops nothing else") {
 }
 
 TEST_CASE("fail-fast starts nothing after the first failure, and stops what is under way") {
-  FakeTrainer trainer([](std::size_t number) { return number == 2 ? Outcome::Diverged : Outcome::Done; });
+  FakeTrainer trainer(
+      [](std::size_t number) { return number == 2 ? Outcome::Diverged : Outcome::Done; });
   Kept kept;
   const auto executor = pool(trainer.carry(), 1);
-  const RunCounts counts = carry_out(numbers(10), *executor, kept.events(), false, {.fail_fast = true});
+  const RunCounts counts =
+      carry_out(numbers(10), *executor, kept.events(), false, {.fail_fast = true});
   CHECK(trainer.called() == std::vector<std::size_t>{0, 1, 2});
   CHECK(counts.not_started == 7);
   CHECK(kept.numbers.size() == 3);
@@ -244,5 +247,6 @@ TEST_CASE("events come in the thread that carries out, the start before the end"
   events.ended = [&](const Ended& ended) { log.push_back("end " + std::to_string(ended.number)); };
   const auto executor = pool(trainer.carry(), 1);
   carry_out({0, 1}, *executor, events, false);
-  CHECK(log == std::vector<std::string>{"start 0", "keep 0", "end 0", "start 1", "keep 1", "end 1"});
+  CHECK(log ==
+        std::vector<std::string>{"start 0", "keep 0", "end 0", "start 1", "keep 1", "end 1"});
 }

@@ -1,8 +1,8 @@
 #include "perturb/experiment/calendar.h"
 
-#include <doctest/doctest.h>
-
 #include <algorithm>
+
+#include <doctest/doctest.h>
 
 #include "perturb/core/random.h"
 
@@ -38,15 +38,16 @@ TEST_CASE("batches tile every epoch, also where the batch size changes in its mi
       operations.push_back(batch_window(at, end, static_cast<std::int64_t>(random.below(60)) + 1));
       at = end;
     }
-    const auto line = timeline(with_batch(static_cast<std::int64_t>(random.below(20)) + 1), operations);
+    const auto line =
+        timeline(with_batch(static_cast<std::int64_t>(random.below(20)) + 1), operations);
     const Calendar calendar(line, n);
 
     // Told by walking, one step after the other.
     std::int64_t epoch = 0, offset = 0;
     for (Step step = 0; step < 200; ++step) {
-      const auto stretch = std::find_if(line.stretches.begin(), line.stretches.end(), [&](const Stretch& s) {
-        return s.window.begin <= step && step < s.window.end;
-      });
+      const auto stretch = std::find_if(
+          line.stretches.begin(), line.stretches.end(),
+          [&](const Stretch& s) { return s.window.begin <= step && step < s.window.end; });
       const auto size = std::min(stretch->condition.integer("data.batch_size"), n - offset);
       const auto batch = calendar.batch(step);
       REQUIRE(batch.epoch == epoch);

@@ -23,7 +23,8 @@ inline DataFacts test_data(const Condition& condition) {
   return facts;
 }
 
-inline Experiment declared(const std::string& text, const std::vector<std::string>& overrides = {}) {
+inline Experiment declared(const std::string& text,
+                           const std::vector<std::string>& overrides = {}) {
   return Experiment::parse({"test.toml", text}, "/", overrides, test_schema(), test_data);
 }
 
@@ -43,7 +44,8 @@ epochs = 3
 )";
 
 /// All messages of what is wrong with a text; empty when nothing is.
-inline std::string wrong_with(const std::string& text, const std::vector<std::string>& overrides = {}) {
+inline std::string wrong_with(const std::string& text,
+                              const std::vector<std::string>& overrides = {}) {
   try {
     declared(text, overrides);
   } catch (const Error& error) {

@@ -1,7 +1,6 @@
 #include "perturb/experiment/experiment.h"
 
 #include <doctest/doctest.h>
-
 #include <fmt/format.h>
 
 #include "experiment/declared.h"
@@ -13,7 +12,8 @@ namespace {
 
 std::vector<double> numbers(const Experiment& e, const std::string& path) {
   std::vector<double> out;
-  for (std::size_t v = 0; v < e.variations(); ++v) out.push_back(e.trial(v, 0).condition.number(path));
+  for (std::size_t v = 0; v < e.variations(); ++v)
+    out.push_back(e.trial(v, 0).condition.number(path));
   return out;
 }
 
@@ -24,7 +24,8 @@ TEST_CASE("keys of one variation multiply, entries multiply, interventions add")
   for (int round = 0; round < 50; ++round) {
     std::string text = kBase;
     std::size_t variations = 1;
-    const std::vector<std::string> keys = {"seeds.init", "seeds.shuffle", "seeds.noise", "data.batch_size"};
+    const std::vector<std::string> keys = {"seeds.init", "seeds.shuffle", "seeds.noise",
+                                           "data.batch_size"};
     for (const auto& key : keys) {
       if (random.below(3) == 0) continue;
       const auto n = random.below(5) + 1;
@@ -36,8 +37,10 @@ TEST_CASE("keys of one variation multiply, entries multiply, interventions add")
     for (std::uint64_t i = 0; i < random.below(4); ++i) {
       const auto n = random.below(4) + 1;
       const auto m = random.below(3) + 1;
-      text += fmt::format("[[interventions]]\nkind = 'perturb-weights'\nepsilon = {{ linspace = [0.1, 0.5, {}] }}\n"
-                          "seed = {{ range = [0, {}] }}\n", n + 1, m);
+      text += fmt::format(
+          "[[interventions]]\nkind = 'perturb-weights'\nepsilon = {{ linspace = [0.1, 0.5, {}] }}\n"
+          "seed = {{ range = [0, {}] }}\n",
+          n + 1, m);
       alternatives += (n + 1) * m;
     }
     if (text.find("[[variations]]\nseeds") == std::string::npos && variations == 1) continue;
@@ -75,7 +78,8 @@ TEST_CASE("a list is one value where the parameter is a list, and each makes lev
 }
 
 TEST_CASE("zip pairs, any_of unites") {
-  const auto zipped = declared(kBase + "[[variations]]\nzip = true\noptimizer.lr = [1, 2, 3]\nseeds.init = [4, 5, 6]");
+  const auto zipped = declared(
+      kBase + "[[variations]]\nzip = true\noptimizer.lr = [1, 2, 3]\nseeds.init = [4, 5, 6]");
   REQUIRE(zipped.variations() == 3);
   CHECK(numbers(zipped, "optimizer.lr") == std::vector<double>{1, 2, 3});
   CHECK(numbers(zipped, "seeds.init") == std::vector<double>{4, 5, 6});
@@ -95,8 +99,10 @@ any_of = [
 }
 
 TEST_CASE("a relative level of an intervention starts from the variation's value") {
-  const auto e = declared(kBase + "[[variations]]\noptimizer.momentum = [0.5, 0.8]\n"
-                                  "[[interventions]]\nset.optimizer.momentum = { scale = [1.1] }\nwhen = [0, 5]");
+  const auto e =
+      declared(kBase +
+               "[[variations]]\noptimizer.momentum = [0.5, 0.8]\n"
+               "[[interventions]]\nset.optimizer.momentum = { scale = [1.1] }\nwhen = [0, 5]");
   CHECK(e.trial(0, 1).timeline.stretches[0].condition.number("optimizer.momentum") == 0.5 * 1.1);
   CHECK(e.trial(1, 1).timeline.stretches[0].condition.number("optimizer.momentum") == 0.8 * 1.1);
   CHECK(e.trial(1, 1).condition.number("optimizer.momentum") == 0.8);
@@ -106,7 +112,8 @@ TEST_CASE("a relative level of an intervention starts from the variation's value
 TEST_CASE("several ranges are one intervention; each makes a grid of them") {
   const std::string head = kBase + "[[interventions]]\nset.optimizer.lr = 0.5\n";
   CHECK(declared(head + "when = [[0, 5], [10, 15]]").alternatives() == 1);
-  CHECK(declared(head + "when = { each = [[0, 5], [10, 15], [[0, 5], [10, 15]], 7] }").alternatives() == 4);
+  CHECK(declared(head + "when = { each = [[0, 5], [10, 15], [[0, 5], [10, 15]], 7] }")
+            .alternatives() == 4);
 }
 
 TEST_CASE("overrides replace the base value or the levels, several values make a variation") {
@@ -116,13 +123,16 @@ TEST_CASE("overrides replace the base value or the levels, several values make a
   CHECK(declared(text, {"optimizer.lr=0.1,0.2"}).variations() == 20);
   CHECK(declared(text, {"optimizer.lr={logspace=[0.1,1,3]}"}).variations() == 30);
   CHECK(declared(text, {"train.epochs=7"}).trial(0, 0).condition.integer("train.epochs") == 7);
-  CHECK(declared(text, {"model.kind=mlp", "model.hidden=[5,6]"}).trial(0, 0).condition.at("model.hidden") == Value(List{5, 6}));
+  CHECK(declared(text, {"model.kind=mlp", "model.hidden=[5,6]"})
+            .trial(0, 0)
+            .condition.at("model.hidden") == Value(List{5, 6}));
 }
 
 TEST_CASE("metrics are measured when they say, and at the end") {
-  const auto e = declared(kBase + "[[metrics]]\nkind = 'weight-norm'\nevery = 12\n"
-                                  "[[metrics]]\nkind = 'accuracy'\non = 'train'\nevery = 'never'\n"
-                                  "[[metrics]]\nkind = 'distance'\nevery = [0, 25, 99]\n");
+  const auto e = declared(kBase +
+                          "[[metrics]]\nkind = 'weight-norm'\nevery = 12\n"
+                          "[[metrics]]\nkind = 'accuracy'\non = 'train'\nevery = 'never'\n"
+                          "[[metrics]]\nkind = 'distance'\nevery = [0, 25, 99]\n");
   // 1,000 examples in batches of 100: epochs end at 10, 20, 30.
   std::map<std::string, std::vector<Step>> steps;
   for (const auto& m : e.measurements(e.trial(0))) {
@@ -145,31 +155,41 @@ TEST_CASE("a run of no epochs measures the state after initialisation") {
 
 TEST_CASE("a schedule that ends with the run is in force through the step at which that is") {
   const auto cosine = [](const std::string& epochs) {
-    return declared(kBase + "[schedule]\nkind = 'cosine'\n", {"train.epochs=" + epochs}).trial(0, 0);
+    return declared(kBase + "[schedule]\nkind = 'cosine'\n", {"train.epochs=" + epochs})
+        .trial(0, 0);
   };
   CHECK(cosine("3").timeline.stretches[0].condition.integer("schedule.horizon") == 30);
   CHECK(cosine("3").id != cosine("4").id);
-  CHECK(declared(kBase + "[schedule]\nkind = 'cosine'\nhorizon = 30\n", {"train.epochs=4"}).trial(0, 0).id == cosine("3").id);
+  CHECK(declared(kBase + "[schedule]\nkind = 'cosine'\nhorizon = 30\n", {"train.epochs=4"})
+            .trial(0, 0)
+            .id == cosine("3").id);
 }
 
-TEST_CASE("an intervention that no run reaches is an error, one that some ranges of miss is a warning") {
+TEST_CASE(
+    "an intervention that no run reaches is an error, one that some ranges of miss is a warning") {
   const std::string head = kBase + "[[interventions]]\nset.optimizer.lr = 0.5\n";
-  CHECK(wrong_with(head + "when = [30, 40]").find("never acts: the run ends at step 30") != std::string::npos);
+  CHECK(wrong_with(head + "when = [30, 40]").find("never acts: the run ends at step 30") !=
+        std::string::npos);
   CHECK(declared(head + "when = [[0, 10], [30, 40]]").warnings().size() == 1);
   CHECK(declared(head + "when = [0, 40]").warnings().empty());
 }
 
 TEST_CASE("what this build cannot carry out is valid, and said") {
-  const auto weights = declared("[model]\nkind = 'mlp'\n[data]\nkind = 'weights'\nexperiment = 'a.toml'\nselect = { optimizer.lr = 0.1 }");
+  const auto weights = declared(
+      "[model]\nkind = 'mlp'\n[data]\nkind = 'weights'\nexperiment = 'a.toml'\nselect = { "
+      "optimizer.lr = 0.1 }");
   CHECK_FALSE(weights.unsupported().empty());
-  CHECK_FALSE(declared(kBase + "[[metrics]]\nkind = 'distance'\nto = 'control'").unsupported().empty());
+  CHECK_FALSE(
+      declared(kBase + "[[metrics]]\nkind = 'distance'\nto = 'control'").unsupported().empty());
   CHECK(declared(kBase).unsupported().empty());
 }
 
 TEST_CASE("all errors are reported at once, each with its place and the nearest key") {
-  const auto wrong = wrong_with("[model]\nkind = 'lenet'\n[dta]\nkind = 'mnist'\n[optimizer]\nlrr = 1\nlr = -1\n");
-  for (const auto* part : {"test.toml:2:8", "did you mean \"lenet5\"?", "test.toml:3:", "did you mean \"data\"?",
-                           "test.toml:6:1", "test.toml:7:6", "at least 0"}) {
+  const auto wrong =
+      wrong_with("[model]\nkind = 'lenet'\n[dta]\nkind = 'mnist'\n[optimizer]\nlrr = 1\nlr = -1\n");
+  for (const auto* part :
+       {"test.toml:2:8", "did you mean \"lenet5\"?", "test.toml:3:", "did you mean \"data\"?",
+        "test.toml:6:1", "test.toml:7:6", "at least 0"}) {
     INFO(wrong);
     CHECK(wrong.find(part) != std::string::npos);
   }

@@ -1,10 +1,9 @@
 // Law 1: identity is the resolved condition and nothing else.
-#include <doctest/doctest.h>
-
-#include <fmt/format.h>
-
 #include <map>
 #include <set>
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "experiment/declared.h"
 #include "perturb/core/random.h"
@@ -16,11 +15,20 @@ namespace {
 using Fields = std::map<std::string, std::string>;  // path -> value as TOML
 
 const Fields kFields = {
-    {"model.kind", "\"mlp\""},     {"model.hidden", "[20, 10]"},   {"model.activation", "\"tanh\""},
-    {"data.kind", "\"mnist\""},    {"data.batch_size", "50"},      {"data.train_examples", "500"},
-    {"optimizer.kind", "\"sgd\""}, {"optimizer.lr", "1"},          {"optimizer.momentum", "0.5"},
-    {"optimizer.nesterov", "true"}, {"schedule.kind", "\"step\""}, {"schedule.every", "2"},
-    {"seeds.init", "3"},           {"seeds.shuffle", "4"},
+    {"model.kind", "\"mlp\""},
+    {"model.hidden", "[20, 10]"},
+    {"model.activation", "\"tanh\""},
+    {"data.kind", "\"mnist\""},
+    {"data.batch_size", "50"},
+    {"data.train_examples", "500"},
+    {"optimizer.kind", "\"sgd\""},
+    {"optimizer.lr", "1"},
+    {"optimizer.momentum", "0.5"},
+    {"optimizer.nesterov", "true"},
+    {"schedule.kind", "\"step\""},
+    {"schedule.every", "2"},
+    {"seeds.init", "3"},
+    {"seeds.shuffle", "4"},
 };
 
 /// The same fields in a drawn order, as sections or dotted keys, some as overrides, and with a
@@ -28,8 +36,10 @@ const Fields kFields = {
 std::pair<std::string, std::vector<std::string>> written(const Fields& fields, std::uint64_t seed) {
   Random random(seed, "writing");
   std::vector<std::pair<std::string, std::string>> list(fields.begin(), fields.end());
-  for (const auto& [path, value] : Fields{{"optimizer.weight_decay", "0"}, {"seeds.noise", "0"},
-                                          {"model.init", "\"kaiming-uniform\""}, {"schedule.warmup", "0"}}) {
+  for (const auto& [path, value] : Fields{{"optimizer.weight_decay", "0"},
+                                          {"seeds.noise", "0"},
+                                          {"model.init", "\"kaiming-uniform\""},
+                                          {"schedule.warmup", "0"}}) {
     if (random.below(2)) list.emplace_back(path, value);
   }
   const auto order = random.permutation(list.size());
@@ -116,14 +126,17 @@ TEST_CASE("windows, operations and their order are part of the identity") {
       "set.optimizer.lr = 0.2",
       "set.optimizer.momentum = 0.2\nwhen = [0, 5]",
   };
-  for (const auto& entry : entries) seen.insert(declared(kBase + "[[interventions]]\n" + entry).trial(0, 1).id.hex());
+  for (const auto& entry : entries)
+    seen.insert(declared(kBase + "[[interventions]]\n" + entry).trial(0, 1).id.hex());
   seen.insert(control_id(kBase).hex());
   CHECK(seen.size() == entries.size() + 1);
 
   // Noise and then rotation is not rotation and then noise.
   const auto condition = declared(kBase).trial(0, 0).condition;
-  const auto noise = declared(kBase + "[[interventions]]\n" + entries[0]).trial(0, 1).operations.front();
-  const auto rotation = declared(kBase + "[[interventions]]\n" + entries[3]).trial(0, 1).operations.front();
+  const auto noise =
+      declared(kBase + "[[interventions]]\n" + entries[0]).trial(0, 1).operations.front();
+  const auto rotation =
+      declared(kBase + "[[interventions]]\n" + entries[3]).trial(0, 1).operations.front();
   const Identity identity(test_schema());
   CHECK(identity.trial(timeline(condition, {noise, rotation}), {}) !=
         identity.trial(timeline(condition, {rotation, noise}), {}));
@@ -131,12 +144,15 @@ TEST_CASE("windows, operations and their order are part of the identity") {
 
 TEST_CASE("data bytes are part of the identity") {
   const auto on = [](const std::string& bytes) {
-    return Experiment::parse({"t", kBase}, "/", {}, test_schema(), [&](const Condition&) {
-             DataFacts facts;
-             facts.train = 10;
-             facts.digest = sha256(bytes);
-             return facts;
-           }).trial(0, 0).id;
+    return Experiment::parse({"t", kBase}, "/", {}, test_schema(),
+                             [&](const Condition&) {
+                               DataFacts facts;
+                               facts.train = 10;
+                               facts.digest = sha256(bytes);
+                               return facts;
+                             })
+        .trial(0, 0)
+        .id;
   };
   CHECK(on("a") == on("a"));
   CHECK(on("a") != on("b"));
@@ -145,8 +161,9 @@ TEST_CASE("data bytes are part of the identity") {
 TEST_CASE("a field at its neutral value leaves no trace, so a new knob orphans nothing") {
   Schema before;
   Schema after;
-  for (const auto family : {Family::Task, Family::Model, Family::Data, Family::Optimizer, Family::Schedule,
-                            Family::Train, Family::Seeds, Family::Intervention, Family::Metric}) {
+  for (const auto family :
+       {Family::Task, Family::Model, Family::Data, Family::Optimizer, Family::Schedule,
+        Family::Train, Family::Seeds, Family::Intervention, Family::Metric}) {
     for (const auto* component : test_schema().all(family)) {
       before.add(*component);
       auto grown = *component;
@@ -171,8 +188,9 @@ TEST_CASE("a field at its neutral value leaves no trace, so a new knob orphans n
 
 TEST_CASE("a component's revision is part of the identity of the trials that use it") {
   Schema revised;
-  for (const auto family : {Family::Task, Family::Model, Family::Data, Family::Optimizer, Family::Schedule,
-                            Family::Train, Family::Seeds, Family::Intervention, Family::Metric}) {
+  for (const auto family :
+       {Family::Task, Family::Model, Family::Data, Family::Optimizer, Family::Schedule,
+        Family::Train, Family::Seeds, Family::Intervention, Family::Metric}) {
     for (const auto* component : test_schema().all(family)) {
       auto copy = *component;
       if (copy.name == "lenet5" || copy.name == "perturb-weights") ++copy.revision;
@@ -180,7 +198,8 @@ TEST_CASE("a component's revision is part of the identity of the trials that use
     }
   }
   const auto hash = [](const Schema& schema, const std::string& model, std::size_t alternative) {
-    const auto text = "[model]\nkind = '" + model + "'\n[data]\nkind = 'mnist'\n[[interventions]]\n"
+    const auto text = "[model]\nkind = '" + model +
+                      "'\n[data]\nkind = 'mnist'\n[[interventions]]\n"
                       "kind = 'perturb-weights'\nepsilon = 1\n";
     return Experiment::parse({"t", text}, "/", {}, schema, test_data).trial(0, alternative).id;
   };

@@ -1,12 +1,12 @@
 // The corpus of wrong experiment files: each is refused with an error that names its place.
 // What is said is kept beside each file; PERTURB_ACCEPT=1 takes over what is said now.
-#include <doctest/doctest.h>
-
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
+
+#include <doctest/doctest.h>
 
 #include "experiment/declared.h"
 
@@ -73,7 +73,8 @@ TEST_CASE("every wrong file is refused in the words kept beside it") {
 }
 
 TEST_CASE("texts too large or too deep are refused before they are parsed") {
-  CHECK(refusal(std::string(100'000'000, '#')).find("more than 1048576 bytes") != std::string::npos);
+  CHECK(refusal(std::string(100'000'000, '#')).find("more than 1048576 bytes") !=
+        std::string::npos);
   std::string dotted = "a";
   for (int i = 0; i < 100'000; ++i) dotted += ".a";
   for (const auto& bomb : {
@@ -87,7 +88,9 @@ TEST_CASE("texts too large or too deep are refused before they are parsed") {
   }
   // Dots and brackets inside strings and comments are text.
   const std::string dots(500, '.');
-  CHECK(wrong_with("description = \"" + dots + "[[[[\"\n# " + dots + std::string(100, '[') + "\n" + kBase).empty());
+  CHECK(wrong_with("description = \"" + dots + "[[[[\"\n# " + dots + std::string(100, '[') + "\n" +
+                   kBase)
+            .empty());
 }
 
 TEST_CASE("any single byte changed or cut from a good file is refused or read, never a crash") {

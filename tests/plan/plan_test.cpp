@@ -121,8 +121,10 @@ TEST_CASE("a missing measurement, and only one, makes a trial run again") {
 TEST_CASE("a longer run is not cached by a shorter one, a shorter one is by a longer") {
   Keeper keeper;
   keeper.keep(done(experiment(""), 0));
-  CHECK(make_plan(experiment("", {"train.epochs=3"}), keeper.store).trials[0].reason == Reason::Longer);
-  CHECK(make_plan(experiment("", {"train.epochs=1"}), keeper.store).trials[0].reason == Reason::Cached);
+  CHECK(make_plan(experiment("", {"train.epochs=3"}), keeper.store).trials[0].reason ==
+        Reason::Longer);
+  CHECK(make_plan(experiment("", {"train.epochs=1"}), keeper.store).trials[0].reason ==
+        Reason::Cached);
 }
 
 TEST_CASE("an interrupted or failed trial runs again, a diverged one does not") {
@@ -137,7 +139,8 @@ TEST_CASE("an interrupted or failed trial runs again, a diverged one does not") 
     std::erase_if(record.measured, [](const Measured& measured) { return measured.step > 15; });
     keeper.keep(record);
     const Plan plan = make_plan(one, keeper.store);
-    CHECK(plan.trials[0].reason == (outcome == Outcome::Diverged ? Reason::Diverged : Reason::Retried));
+    CHECK(plan.trials[0].reason ==
+          (outcome == Outcome::Diverged ? Reason::Diverged : Reason::Retried));
     CHECK(plan.order.empty() == (outcome == Outcome::Diverged));
     CHECK(plan.steps_to_run == (outcome == Outcome::Diverged ? 0 : 20));
   }
@@ -150,7 +153,8 @@ TEST_CASE("who asks for less than the step of a failure asks for what did not fa
   record.step = 15;
   std::erase_if(record.measured, [](const Measured& measured) { return measured.step > 15; });
   keeper.keep(record);
-  CHECK(make_plan(experiment("", {"train.epochs=1"}), keeper.store).trials[0].reason == Reason::Cached);
+  CHECK(make_plan(experiment("", {"train.epochs=1"}), keeper.store).trials[0].reason ==
+        Reason::Cached);
 }
 
 TEST_CASE("members that are the same trial are trained once") {
@@ -267,8 +271,9 @@ TEST_CASE("time is estimated from what the store has timed, and shared by worker
 }
 
 TEST_CASE("data that are missing are no reason not to plan") {
-  const Experiment grid = Experiment::parse({"test.toml", std::string(kBase) + kGrid}, ".", {}, schema(),
-                                            [](const Condition&) { return DataFacts{.missing = "gone"}; });
+  const Experiment grid =
+      Experiment::parse({"test.toml", std::string(kBase) + kGrid}, ".", {}, schema(),
+                        [](const Condition&) { return DataFacts{.missing = "gone"}; });
   const Plan plan = make_plan(grid, Store::in_memory());
   CHECK(plan.order.size() == 9);
   CHECK(plan.steps_asked == 0);
@@ -280,14 +285,15 @@ TEST_CASE("the reference experiments have the trials that they should") {
     std::size_t trials, controls, distinct;
   };
   // Controls and trials as in the reference; Adam of `optimizers` is the same for all rates.
-  for (const Expected& expected : {Expected{"weight_noise", 31, 1, 31}, {"optimizers", 30, 15, 20},
-                                   {"batch_size", 90, 15, 90}, {"momentum", 210, 30, 210},
+  for (const Expected& expected : {Expected{"weight_noise", 31, 1, 31},
+                                   {"optimizers", 30, 15, 20},
+                                   {"batch_size", 90, 15, 90},
+                                   {"momentum", 210, 30, 210},
                                    {"momentum_one_init", 21, 3, 21}}) {
     CAPTURE(expected.file);
-    const Experiment read = Experiment::load(std::string("experiments/perturb/") + expected.file + ".toml",
-                                             {}, schema(), [](const Condition&) {
-                                               return DataFacts{.train = 60'000, .test = 10'000};
-                                             });
+    const Experiment read = Experiment::load(
+        std::string("experiments/perturb/") + expected.file + ".toml", {}, schema(),
+        [](const Condition&) { return DataFacts{.train = 60'000, .test = 10'000}; });
     const Plan plan = make_plan(read, Store::in_memory());
     CHECK(plan.trials.size() == expected.trials);
     CHECK(read.variations() == expected.controls);

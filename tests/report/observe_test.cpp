@@ -58,7 +58,8 @@ struct Fixture {
 
   std::vector<Observation> observe(Step end) {
     std::vector<Digest> trials;
-    for (std::size_t number = 0; number < read.trials(); ++number) trials.push_back(read.trial(number).id);
+    for (std::size_t number = 0; number < read.trials(); ++number)
+      trials.push_back(read.trial(number).id);
     return perturb::observe(read, store, trials, std::vector<Step>(trials.size(), end), metrics);
   }
 };
@@ -81,7 +82,8 @@ TEST_CASE_FIXTURE(Fixture, "how trials stand, and their values at the end that i
   CHECK(std::isnan(seen[1].values[0]));
 }
 
-TEST_CASE_FIXTURE(Fixture, "a trial that went further is seen as it was at the end that is asked for") {
+TEST_CASE_FIXTURE(Fixture,
+                  "a trial that went further is seen as it was at the end that is asked for") {
   keep(0, Outcome::Done, 30);
   keep(1, Outcome::Diverged, 22);  // beyond 20: what is asked for was reached
   const auto seen = observe(20);

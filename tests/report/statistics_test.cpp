@@ -15,7 +15,8 @@ TEST_CASE("quantiles of Student's t are SciPy's") {
     CAPTURE(expected.degrees);
     // Near p = 1 the quantile hangs on 1 - p, which has lost digits already: 1e-9 is far below
     // what an interval shows.
-    CHECK(student_t_quantile(expected.p, expected.degrees) == doctest::Approx(expected.t).epsilon(1e-9));
+    CHECK(student_t_quantile(expected.p, expected.degrees) ==
+          doctest::Approx(expected.t).epsilon(1e-9));
   }
 }
 

@@ -105,9 +105,13 @@ seeds.init = { range = [0, 5] }
 set.optimizer.lr = 0.2
 )");
   // Variations differ by whole units, the intervention always by a quarter.
-  const Summary summary = summarise(grid, observations(grid, [](std::size_t v, std::size_t a) {
-                                      return static_cast<double>(v) + 0.25 * static_cast<double>(a);
-                                    }), {});
+  const Summary summary =
+      summarise(grid,
+                observations(grid,
+                             [](std::size_t v, std::size_t a) {
+                               return static_cast<double>(v) + 0.25 * static_cast<double>(a);
+                             }),
+                {});
   const SummaryCell& cell = summary.rows[1].cells[0];
   CHECK(cell.value.sd.value() > 1);
   CHECK(cell.difference.mean == doctest::Approx(0.25));
@@ -125,9 +129,12 @@ epsilon = 0.1
 seed = { range = [0, 10] }
 when = "init"
 )");
-  const Summary summary = summarise(noise, observations(noise, [](std::size_t v, std::size_t a) {
-                                      return a == 0 ? 0.0 : v == 0 ? 1.0 : 3.0;
-                                    }), {});
+  const Summary summary = summarise(noise,
+                                    observations(noise,
+                                                 [](std::size_t v, std::size_t a) {
+                                                   return a == 0 ? 0.0 : v == 0 ? 1.0 : 3.0;
+                                                 }),
+                                    {});
   const SummaryCell& cell = summary.rows[1].cells[0];
   CHECK(cell.value.n == 20);
   CHECK(cell.difference.n == 2);
@@ -135,7 +142,8 @@ when = "init"
   CHECK(cell.difference.sd.value() == doctest::Approx(std::sqrt(2.0)));
 }
 
-TEST_CASE("what failed, diverged, is missing or not finite is counted and left out of the figures") {
+TEST_CASE(
+    "what failed, diverged, is missing or not finite is counted and left out of the figures") {
   const Experiment grid = experiment(R"(
 [[variations]]
 seeds.init = { range = [0, 6] }
@@ -177,7 +185,8 @@ set.optimizer.lr = 0.001
 )");
   SummaryOptions together;
   together.by = std::vector<std::string>{};
-  const Summary summary = summarise(grid, observations(grid, [](auto, auto) { return 1.0; }), together);
+  const Summary summary =
+      summarise(grid, observations(grid, [](auto, auto) { return 1.0; }), together);
   REQUIRE(summary.rows.size() == 2);
   CHECK(summary.rows[0].trials == 2);
   CHECK(summary.rows[1].trials == 1);
@@ -204,9 +213,13 @@ optimizer.momentum = [0.0, 0.5]
 [[interventions]]
 set.optimizer.lr = 0.2
 )");
-  const Summary summary = summarise(grid, observations(grid, [](std::size_t v, std::size_t a) {
-                                      return 0.7 + 0.01 * static_cast<double>(v) - 0.1 * static_cast<double>(a);
-                                    }), {.metrics = {"test.accuracy"}, .by = {}});
+  const Summary summary = summarise(grid,
+                                    observations(grid,
+                                                 [](std::size_t v, std::size_t a) {
+                                                   return 0.7 + 0.01 * static_cast<double>(v) -
+                                                          0.1 * static_cast<double>(a);
+                                                 }),
+                                    {.metrics = {"test.accuracy"}, .by = {}});
   // By hand: 0.70, 0.72, 0.74 have mean 0.72 and sd 0.02; t(0.975, 2) = 4.303, so that the
   // interval is 0.72 +- 4.303 x 0.02 / sqrt(3) = 0.72 +- 0.0497.
   CHECK(render(summary, {}) == R"(test.accuracy at the end of the run
@@ -224,7 +237,8 @@ Intervals are Student's t, each by itself: not corrected for many comparisons.
 }
 
 TEST_CASE("long tables are cut, and say so") {
-  const Experiment grid = experiment("[[interventions]]\nset.optimizer.lr = { linspace = [0.1, 0.9, 40] }\n");
+  const Experiment grid =
+      experiment("[[interventions]]\nset.optimizer.lr = { linspace = [0.1, 0.9, 40] }\n");
   const Summary summary = summarise(grid, observations(grid, [](auto, auto) { return 1.0; }), {});
   CHECK(summary.rows.size() == 41);
   CHECK(render(summary, {.most_rows = 10}).find("and 31 more rows\n") != std::string::npos);

@@ -9,7 +9,7 @@ using namespace perturb;
 TEST_CASE("columns line up by what a terminal shows, not by bytes") {
   TextTable table({{"name"}, {"n", Align::Right}});
   table.add({"a", "1"});
-  table.add({"é̂", "10"});     // a combining mark takes no column
+  table.add({"é̂", "10"});      // a combining mark takes no column
   table.add({"重み", "100"});  // East Asian characters take two
   CHECK(table.text({}) ==
         "name    n\n"
@@ -38,7 +38,8 @@ TEST_CASE("nothing that a cell says reaches the terminal as a command") {
   CHECK(printable(std::string_view("a\0b", 3)) == "a\\x00b");
 }
 
-TEST_CASE("whatever bytes come, what is printed is printable, and printing it again changes nothing") {
+TEST_CASE(
+    "whatever bytes come, what is printed is printable, and printing it again changes nothing") {
   Random random(7, "table test");
   for (int draw = 0; draw < 2'000; ++draw) {
     std::string bytes(random.below(20), '\0');

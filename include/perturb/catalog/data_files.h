@@ -78,8 +78,8 @@ std::int64_t inspect(const DataFile& file, std::string_view bytes);
 /// Counts and digest for the `data.*` fields of a condition. Never throws for data that are
 /// missing or damaged: DataFacts::missing says so.
 ///
-/// The digest covers the unpacked content of the files in order with their names, or the
-/// bytes of a csv file; it is zero for data that are generated or built in. What was computed
+/// The digest covers the unpacked content of the files in order with their names, or that of
+/// a csv file; it is zero for data that are generated or built in. What was computed
 /// is remembered in user_cache_folder() until a file changes, so that only the first call has
 /// to read the files.
 DataFacts facts(const Condition& condition, const DataOptions& options);

@@ -27,9 +27,9 @@ struct Place {
 
 struct Diagnostic {
   Place place;
-  std::string message;  ///< one line: what is wrong
-  std::string advice;   ///< one line: what to do next, e.g. the nearest key; may be empty
-  bool warning = false; ///< a warning alone lets the experiment run
+  std::string message;   ///< one line: what is wrong
+  std::string advice;    ///< one line: what to do next, e.g. the nearest key; may be empty
+  bool warning = false;  ///< a warning alone lets the experiment run
 };
 
 /// The diagnostic as the user sees it:

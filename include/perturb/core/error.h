@@ -11,13 +11,13 @@ namespace perturb {
 /// What the program ends with; documented in `perturb --help` and docs/commands.md.
 enum class ExitCode : int {
   Done = 0,
-  SomeFailed = 1,   ///< the run finished, but at least one trial failed or diverged
-  Usage = 2,        ///< the command line or an experiment file is wrong
-  Store = 3,        ///< the store is damaged, or newer than this program
-  Locked = 4,       ///< another process is writing to the store
-  Disk = 5,         ///< no space, no permission, a read or write that failed
-  Found = 6,        ///< `verify` or `audit` found something
-  Bug = 70,         ///< an internal error: please report it
+  SomeFailed = 1,     ///< the run finished, but at least one trial failed or diverged
+  Usage = 2,          ///< the command line or an experiment file is wrong
+  Store = 3,          ///< the store is damaged, or newer than this program
+  Locked = 4,         ///< another process is writing to the store
+  Disk = 5,           ///< no space, no permission, a read or write that failed
+  Found = 6,          ///< `verify` or `audit` found something
+  Bug = 70,           ///< an internal error: please report it
   Interrupted = 130,  ///< SIGINT; what was finished is kept and the next run goes on
   Terminated = 143,   ///< SIGTERM; likewise
 };

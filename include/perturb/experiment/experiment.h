@@ -24,10 +24,10 @@ namespace perturb {
 struct Every {
   enum class Kind {
     Never,
-    Epoch,  ///< at the end of every `n`-th epoch, and at the end of the run
-    Steps,  ///< before steps n, 2n, ..., and at the end of the run
+    Epoch,   ///< at the end of every `n`-th epoch, and at the end of the run
+    Steps,   ///< before steps n, 2n, ..., and at the end of the run
     Listed,  ///< at the listed steps; 0 is the state after initialisation
-    End,    ///< at the end of the run
+    End,     ///< at the end of the run
   };
   Kind kind = Kind::Epoch;
   std::int64_t n = 1;
@@ -92,8 +92,9 @@ struct Assignment {
 
 class Experiment {
  public:
-  /// Reads and validates. Overrides are "path=value" or "path=a,b,c" as on the command line.
-  /// Throws InvalidExperiment with everything that is wrong, or Error when there is no file.
+  /// Reads and validates; `schema` must outlive the experiment. Overrides are "path=value" or
+  /// "path=a,b,c" as on the command line. Throws InvalidExperiment with everything that is wrong,
+  /// or Error when there is no file.
   static Experiment load(const std::filesystem::path& file,
                          const std::vector<std::string>& overrides, const Schema& schema,
                          const DataLookup& data);
@@ -127,7 +128,8 @@ class Experiment {
   Trial trial(std::size_t number) const {
     return trial(number / (1 + alternatives()), number % (1 + alternatives()));
   }
-  /// How an intervention is called in tables: "optimizer.momentum x 1.1 in [0, 100)"; "control" for 0.
+  /// How an intervention is called in tables: "optimizer.momentum x 1.1 in [0, 100)"; "control" for
+  /// 0.
   std::string label(std::size_t alternative) const;
   /// The same without seeds: interventions of one group are replicates of each other.
   std::string group(std::size_t alternative) const;

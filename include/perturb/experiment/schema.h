@@ -21,9 +21,9 @@ namespace perturb {
 enum class Type {
   Bool,
   Int,
-  Float,      ///< integers are accepted and become floats, so that 1 and 1.0 are one value
-  String,     ///< one of `choices` when there are any
-  IntList,    ///< a list is ONE value; levels of it are written `each = [[...], [...]]`
+  Float,    ///< integers are accepted and become floats, so that 1 and 1.0 are one value
+  String,   ///< one of `choices` when there are any
+  IntList,  ///< a list is ONE value; levels of it are written `each = [[...], [...]]`
   FloatList,
   File,       ///< a path, relative to the experiment file; identity takes the content's digest
   Selection,  ///< a table of condition keys and the values wanted, kept as canonical JSON
@@ -50,7 +50,18 @@ struct Parameter {
   bool identity = true;
 };
 
-enum class Family { Task, Model, Data, Optimizer, Schedule, Train, Seeds, Intervention, Metric, Plot };
+enum class Family {
+  Task,
+  Model,
+  Data,
+  Optimizer,
+  Schedule,
+  Train,
+  Seeds,
+  Intervention,
+  Metric,
+  Plot
+};
 
 /// When an intervention acts if the file does not say.
 enum class Moment { Init, WholeRun };
@@ -104,8 +115,8 @@ class Schema {
 struct DataFacts {
   std::int64_t train = 0;  ///< examples in the training set; 0 when unknown
   std::int64_t test = 0;
-  Digest digest;           ///< of the decoded content; zero for generated or built-in data
-  std::string missing;     ///< why the data cannot be read and what to do; empty when they can
+  Digest digest;        ///< of the decoded content; zero for generated or built-in data
+  std::string missing;  ///< why the data cannot be read and what to do; empty when they can
 };
 
 /// Answers for the `data.*` fields of a condition. Called once for each distinct data set.

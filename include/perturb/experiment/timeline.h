@@ -34,7 +34,7 @@ std::vector<Window> normalised(std::vector<Window> windows);
 struct Operation {
   std::string kind;  ///< an intervention of the schema; "set" changes fields of the condition
   std::map<std::string, Value> parameters;  ///< for "set": path -> value
-  bool at_init = false;  ///< once, after initialisation: part of the state at step 0
+  bool at_init = false;         ///< once, after initialisation: part of the state at step 0
   std::vector<Window> windows;  ///< normalised; acts in every step of each; empty if at_init
 
   bool operator==(const Operation&) const = default;
@@ -52,8 +52,8 @@ struct Stretch {
 };
 
 struct Timeline {
-  std::vector<Operation> at_init;   ///< in file order
-  std::vector<Stretch> stretches;   ///< cover [0, kForever) without a gap
+  std::vector<Operation> at_init;  ///< in file order
+  std::vector<Stretch> stretches;  ///< cover [0, kForever) without a gap
 };
 
 /// Operations on the same field in the same window: the later one in the file wins. A field

@@ -17,12 +17,12 @@ namespace perturb {
 
 /// Why a trial is, or is not, carried out.
 enum class Reason {
-  Cached,       ///< trained as far as asked, and every metric is there
-  Diverged,     ///< it diverged before; it would again, bit for bit
-  New,          ///< the store has never seen it
-  Longer,       ///< it was trained, but not as far as asked now
-  Unmeasured,   ///< trained far enough, but a metric is missing
-  Retried,      ///< it failed or was interrupted before
+  Cached,      ///< trained as far as asked, and every metric is there
+  Diverged,    ///< it diverged before; it would again, bit for bit
+  New,         ///< the store has never seen it
+  Longer,      ///< it was trained, but not as far as asked now
+  Unmeasured,  ///< trained far enough, but a metric is missing
+  Retried,     ///< it failed or was interrupted before
 };
 std::string_view name_of(Reason reason);
 /// Whether a trial planned for this reason is carried out.
@@ -45,13 +45,13 @@ struct Work {
 };
 
 struct Plan {
-  std::vector<Planned> trials;      ///< by trial number
-  std::vector<std::size_t> order;   ///< numbers of the trials to carry out, controls first
-  std::int64_t steps_asked = 0;     ///< over distinct trials
+  std::vector<Planned> trials;     ///< by trial number
+  std::vector<std::size_t> order;  ///< numbers of the trials to carry out, controls first
+  std::int64_t steps_asked = 0;    ///< over distinct trials
   std::int64_t steps_to_run = 0;
   std::size_t distinct = 0;
-  std::size_t cached = 0;           ///< distinct trials that the store answers
-  std::vector<Work> work;           ///< steps_to_run, by model and data
+  std::size_t cached = 0;  ///< distinct trials that the store answers
+  std::vector<Work> work;  ///< steps_to_run, by model and data
 };
 
 Plan make_plan(const Experiment& experiment, const Store& store);

@@ -16,8 +16,8 @@ struct Interval {
 /// A sample in figures.
 struct Sample {
   std::size_t n = 0;
-  double mean = 0;              ///< NaN if n = 0
-  std::optional<double> sd;     ///< with n - 1; nothing if n < 2
+  double mean = 0;                        ///< NaN if n = 0
+  std::optional<double> sd;               ///< with n - 1; nothing if n < 2
   std::optional<Interval> mean_interval;  ///< 95%; nothing if n < 2: one value has no spread
 };
 

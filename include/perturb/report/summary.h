@@ -19,10 +19,10 @@ namespace perturb {
 
 /// How a member of the experiment stands, as a table counts it.
 enum class Standing {
-  Missing,   ///< not carried out yet, interrupted, or not as far as asked
+  Missing,  ///< not carried out yet, interrupted, or not as far as asked
   Done,
   Diverged,
-  Failed,    ///< in whatever way
+  Failed,  ///< in whatever way
 };
 
 /// One member of the experiment, by trial number.

@@ -15,13 +15,13 @@ namespace perturb {
 
 /// LibTorch as found at run time.
 struct Numerics {
-  std::string libtorch;    ///< version
-  std::string blas;        ///< library in use, e.g. "OpenBLAS 0.3.21"
+  std::string libtorch;       ///< version
+  std::string blas;           ///< library in use, e.g. "OpenBLAS 0.3.21"
   bool blas_is_slow = false;  ///< the reference BLAS: training is 20 times slower with it
-  std::string cpu;         ///< capability LibTorch dispatches to, e.g. "AVX512"
-  int threads = 1;         ///< intra-op threads a trial
+  std::string cpu;            ///< capability LibTorch dispatches to, e.g. "AVX512"
+  int threads = 1;            ///< intra-op threads a trial
   std::vector<std::string> devices;
-  double gflops = 0;       ///< of one core in float32 matrix products, measured when asked
+  double gflops = 0;  ///< of one core in float32 matrix products, measured when asked
   /// What results may depend on in their last bits, as JSON: LibTorch, BLAS, CPU capability,
   /// threads.
   std::string fingerprint;
