@@ -5,9 +5,6 @@
 
 #include "perturb/experiment/schema.h"
 
-// GCC 12 warns of every member that a designated initialiser leaves at its default, which is
-// what they are for.
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 namespace perturb {
 

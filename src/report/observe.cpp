@@ -43,20 +43,20 @@ Standing standing(const std::string& outcome, Step step, Step done, Step end) {
 /// A metric and where its last value in a run of given length is.
 class LastStep {
  public:
-  explicit LastStep(const MetricSpec& metric) : every_(metric.every) {}
+  explicit LastStep(const MetricSpec& metric) : every_(&metric.every) {}
 
   /// -1: it is not measured at all in so short a run.
   Step of(Step end) const {
-    if (every_.kind != Every::Kind::Listed) return end;
+    if (every_->kind != Every::Kind::Listed) return end;
     Step last = -1;
-    for (const Step step : every_.steps) {
+    for (const Step step : every_->steps) {
       if (step <= end) last = std::max(last, step);
     }
     return last;
   }
 
  private:
-  const Every& every_;
+  const Every* every_;
 };
 
 class Observer {
@@ -76,68 +76,78 @@ class Observer {
   std::vector<Observation> finish(const std::vector<std::string>& metrics) {
     for (Observation& observation : observations_)
       observation.values.assign(metrics.size(), std::numeric_limits<double>::quiet_NaN());
+    find_metrics(metrics);
     for (std::size_t begin = 0; begin < trials_.size(); begin += kTrialsAQuery) {
-      const std::size_t end = std::min(begin + kTrialsAQuery, trials_.size());
-      std::string list;
-      for (std::size_t i = begin; i < end; ++i)
-        list += (list.empty() ? "" : ",") + blob(trials_[i]);
-      outcomes(list);
-      for (std::size_t metric = 0; metric < metrics.size(); ++metric)
-        values(list, *specs_.at(metrics[metric]), metric);
+      rows_.clear();
+      outcomes(begin, std::min(begin + kTrialsAQuery, trials_.size()));
+      if (!rows_.empty() && !metrics_.empty()) values();
     }
     return std::move(observations_);
   }
 
  private:
   using Row = std::vector<Cell>;
+  struct Wanted {
+    std::size_t place = 0;  ///< in Observation::values
+    LastStep last;
+  };
 
   void each(const std::string& sql, const std::function<void(const Row&)>& use) const {
-    store_.query(sql, {},
-                 {.columns = [](const std::vector<std::string>&) {},
-                  .row =
-                      [&](const Row& row) {
-                        use(row);
-                        return true;
-                      }});
+    store_.query(sql, {}, {.columns = [](const std::vector<std::string>&) {},
+                           .row = [&](const Row& row) {
+                             use(row);
+                             return true;
+                           }});
   }
 
-  const std::vector<std::size_t>& numbers(const Cell& digest) const {
-    return numbers_.at(*Digest::from_hex(text(digest)));
+  void find_metrics(const std::vector<std::string>& labels) {
+    for (std::size_t place = 0; place < labels.size(); ++place) {
+      const MetricSpec& spec = *specs_.at(labels[place]);
+      each("SELECT id FROM metrics WHERE digest = " + blob(spec.definition()), [&](const Row& row) {
+        metrics_.emplace(integer(row[0], 0), Wanted{place, LastStep(spec)});
+      });
+    }
   }
 
-  void outcomes(const std::string& list) {
-    each(
-        "SELECT digest, outcome, step, done FROM all_trials WHERE outcome IS NOT NULL AND digest "
-        "IN (" +
-            list + ")",
-        [&](const Row& row) {
-          for (const std::size_t number : numbers(row[0])) {
-            observations_[number].standing =
-                standing(text(row[1]), integer(row[2], 0), integer(row[3], -1), ends_[number]);
-          }
-        });
-  }
+  // Tables, not the view `results`: that one shows members of an experiment as declared last,
+  // and what is asked for here may have been left out by the latest run's overrides.
 
-  void values(const std::string& list, const MetricSpec& spec, std::size_t metric) {
-    const LastStep last(spec);
-    std::set<Step> steps;
-    for (const Step end : ends_) steps.insert(last.of(end));
-    std::string wanted;
-    if (steps.size() <= kMostSteps)
-      wanted = fmt::format(" AND s.step IN ({})", fmt::join(steps, ","));
-    // Tables, not the view `results`: that one shows members of an experiment as declared last,
-    // and what is asked for here may have been left out by the latest run's overrides.
-    each(fmt::format("SELECT t.digest, s.step, v.value FROM all_trials AS t "
-                     "CROSS JOIN metrics AS q CROSS JOIN trial_states AS s "
-                     "CROSS JOIN measurements AS v "
-                     "WHERE t.digest IN ({}) AND q.digest = {} AND s.trial = t.id{} "
-                     "AND v.state = s.state AND v.metric = q.id",
-                     list, blob(spec.definition()), wanted),
+  void outcomes(std::size_t begin, std::size_t end) {
+    std::string list;
+    for (std::size_t i = begin; i < end; ++i) list += (list.empty() ? "" : ",") + blob(trials_[i]);
+    each("SELECT id, digest, outcome, step, done FROM all_trials WHERE outcome IS NOT NULL AND digest IN (" +
+             list + ")",
          [&](const Row& row) {
-           const auto* value = std::get_if<double>(&row[2]);  // null is NaN
-           for (const std::size_t number : numbers(row[0])) {
-             if (value && integer(row[1], -1) == last.of(ends_[number]))
-               observations_[number].values[metric] = *value;
+           const auto& numbers = numbers_.at(*Digest::from_hex(text(row[1])));
+           rows_.emplace(integer(row[0], 0), &numbers);
+           for (const std::size_t number : numbers) {
+             observations_[number].standing =
+                 standing(text(row[2]), integer(row[3], 0), integer(row[4], -1), ends_[number]);
+           }
+         });
+  }
+
+  void values() {
+    std::set<Step> steps;
+    std::vector<std::int64_t> metrics;
+    for (const auto& [id, wanted] : metrics_) {
+      metrics.push_back(id);
+      for (const Step end : ends_) steps.insert(wanted.last.of(end));
+    }
+    std::vector<std::int64_t> trials;
+    for (const auto& [id, numbers] : rows_) trials.push_back(id);
+    std::string when;
+    if (steps.size() <= kMostSteps) when = fmt::format(" AND s.step IN ({})", fmt::join(steps, ","));
+    each(fmt::format("SELECT s.trial, s.step, v.metric, v.value "
+                     "FROM trial_states AS s CROSS JOIN measurements AS v "
+                     "WHERE s.trial IN ({}){} AND v.state = s.state AND v.metric IN ({})",
+                     fmt::join(trials, ","), when, fmt::join(metrics, ",")),
+         [&](const Row& row) {
+           const auto* value = std::get_if<double>(&row[3]);  // null is NaN
+           const Wanted& wanted = metrics_.at(integer(row[2], 0));
+           for (const std::size_t number : *rows_.at(integer(row[0], 0))) {
+             if (value && integer(row[1], -1) == wanted.last.of(ends_[number]))
+               observations_[number].values[wanted.place] = *value;
            }
          });
   }
@@ -148,6 +158,9 @@ class Observer {
   std::vector<Observation> observations_;
   std::unordered_map<Digest, std::vector<std::size_t>> numbers_;
   std::map<std::string, const MetricSpec*> specs_;
+  std::map<std::int64_t, Wanted> metrics_;  // by their row in the store
+  /// Trials of the part that is being read, by their row in the store.
+  std::unordered_map<std::int64_t, const std::vector<std::size_t>*> rows_;
 };
 
 }  // namespace
