@@ -31,7 +31,11 @@ std::string bar(double share, std::size_t width) {
 }  // namespace
 
 RunDisplay::RunDisplay(Output& output, DisplayOptions options)
-    : output_(output), options_(std::move(options)), begun_(options_.clock()) {}
+    : output_(output),
+      options_(std::move(options)),
+      begun_(options_.clock()),
+      // The first line comes at once.
+      reported_(begun_ - std::chrono::seconds(1)) {}
 
 RunDisplay::~RunDisplay() { erase(); }
 

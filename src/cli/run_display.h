@@ -54,7 +54,7 @@ class RunDisplay {
   DisplayOptions options_;
   Time begun_;
   Time drawn_{};
-  Time reported_{};
+  Time reported_;
   std::size_t started_ = 0;
   std::size_t ended_ = 0;
   std::size_t failed_ = 0;

@@ -106,6 +106,8 @@ class Observer {
       each("SELECT id FROM metrics WHERE digest = " + blob(spec.definition()), [&](const Row& row) {
         metrics_.emplace(integer(row[0], 0), Wanted{place, LastStep(spec)});
       });
+      for (const Step end : std::set<Step>(ends_.begin(), ends_.end()))
+        steps_.insert(LastStep(spec).of(end));
     }
   }
 
@@ -128,16 +130,12 @@ class Observer {
   }
 
   void values() {
-    std::set<Step> steps;
     std::vector<std::int64_t> metrics;
-    for (const auto& [id, wanted] : metrics_) {
-      metrics.push_back(id);
-      for (const Step end : ends_) steps.insert(wanted.last.of(end));
-    }
+    for (const auto& [id, wanted] : metrics_) metrics.push_back(id);
     std::vector<std::int64_t> trials;
     for (const auto& [id, numbers] : rows_) trials.push_back(id);
     std::string when;
-    if (steps.size() <= kMostSteps) when = fmt::format(" AND s.step IN ({})", fmt::join(steps, ","));
+    if (steps_.size() <= kMostSteps) when = fmt::format(" AND s.step IN ({})", fmt::join(steps_, ","));
     each(fmt::format("SELECT s.trial, s.step, v.metric, v.value "
                      "FROM trial_states AS s CROSS JOIN measurements AS v "
                      "WHERE s.trial IN ({}){} AND v.state = s.state AND v.metric IN ({})",
@@ -159,6 +157,7 @@ class Observer {
   std::unordered_map<Digest, std::vector<std::size_t>> numbers_;
   std::map<std::string, const MetricSpec*> specs_;
   std::map<std::int64_t, Wanted> metrics_;  // by their row in the store
+  std::set<Step> steps_;                    // at which one of them is wanted
   /// Trials of the part that is being read, by their row in the store.
   std::unordered_map<std::int64_t, const std::vector<std::size_t>*> rows_;
 };

@@ -224,7 +224,7 @@ set.optimizer.lr = 0.2
   // interval is 0.72 +- 4.303 x 0.02 / sqrt(3) = 0.72 +- 0.0497.
   CHECK(render(summary, {}) == R"(test.accuracy at the end of the run
 optimizer.momentum  intervention      n      mean ± sd    95% interval  minus control      95% interval
-               0.0  control           3  0.720 ± 0.020  [0.670, 0.770]
+                 0  control           3  0.720 ± 0.020  [0.670, 0.770]
                     optimizer.lr=0.2  3  0.620 ± 0.020  [0.570, 0.670]         -0.100  [-0.100, -0.100]
 
                0.5  control           3  0.730 ± 0.020  [0.680, 0.780]
