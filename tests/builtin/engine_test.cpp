@@ -29,12 +29,28 @@ TEST_CASE("the engine trains") {
 
 TEST_CASE("what goes wrong before the first step is in the record") {
   auto assignment = declared(small_trial()).assignment(0);
-  assignment.trial.condition.set("data.kind", "no-such-data");
+  assignment.trial.timeline.stretches.front().condition.set("data.kind", "no-such-data");
   Progress progress;
   const auto record = engine()->train(assignment, progress);
   CHECK(record.outcome == Outcome::Failed);
   CHECK(record.trial == assignment.trial.id);
   CHECK(record.message.find("no-such-data") != std::string::npos);
+}
+
+TEST_CASE("what an intervention sets for the whole run is what is trained, the model included") {
+  const auto net = "[[interventions]]\nset.model.hidden = [3]\nset.seeds.init = 5\n";
+  const auto set = declared(small_trial() + net).assignment(1);
+  const auto base = declared(small_trial(), {"model.hidden=[3]", "seeds.init=5"}).assignment(0);
+  CHECK(set.trial.id == base.trial.id);
+  Progress progress;
+  const auto a = engine()->train(set, progress);
+  const auto b = engine()->train(base, progress);
+  REQUIRE(a.outcome == Outcome::Done);
+  REQUIRE(a.measured.size() == b.measured.size());
+  // Bitwise: the same trial, however it was declared.
+  for (std::size_t i = 0; i < a.measured.size(); ++i) {
+    CHECK(a.measured[i].value == b.measured[i].value);
+  }
 }
 
 TEST_CASE("numerics are known") {
