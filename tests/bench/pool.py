@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Throughput of the pool: eight LeNet-5 trials of one epoch with -j 2 against -j 1. Start-up and reading the data, which
+"""Throughput of the pool: four LeNet-5 trials of one epoch with -j 2 against -j 1. Start-up and reading the data, which
 both do once, are in the figures.
 
 usage: ./dev bench pool [ROUNDS]     (3 by default; needs two idle cores)
@@ -20,7 +20,7 @@ lr = 0.05
 [train]
 epochs = 1
 [[variations]]
-seeds.init = { range = [0, 8] }
+seeds.init = { range = [0, 4] }
 """
 
 
