@@ -40,7 +40,9 @@ class Pool final : public Executor {
 
   std::size_t room() const override {
     const std::lock_guard lock(mutex_);
-    const std::size_t busy = waiting_.size() + running_.size();
+    // A worker is free again once its record has been collected: whoever decides what comes
+    // next (fail-fast, an order that matters) has then seen how the last trial ended.
+    const std::size_t busy = waiting_.size() + running_.size() + ended_.size();
     return busy < threads_.size() ? threads_.size() - busy : 0;
   }
 

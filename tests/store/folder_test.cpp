@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <doctest/doctest.h>
+#include <sqlite3.h>
 
 #include "perturb/core/error.h"
 #include "perturb/core/files.h"
@@ -226,7 +227,10 @@ TEST_CASE("nothing that is not ours is overwritten") {
   }
   fs::remove(file);
   // A database, but another program's.
-  REQUIRE(std::system(("sqlite3 " + file.string() + " 'create table mine (x)'").c_str()) == 0);
+  sqlite3* theirs = nullptr;
+  REQUIRE(sqlite3_open(file.c_str(), &theirs) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(theirs, "create table mine (x)", nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(theirs);
   refused(read_file(file, 1 << 20));
 }
 
