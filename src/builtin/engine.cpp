@@ -3,6 +3,7 @@
 #include <climits>
 #include <exception>
 #include <memory>
+#include <optional>
 
 #include <ATen/Parallel.h>
 #include <malloc.h>
@@ -10,6 +11,8 @@
 #include "builtin/data_cache.h"
 #include "builtin/numerics.h"
 #include "perturb/builtin/builtins.h"
+#include "perturb/store/blobs.h"
+#include "perturb/train/handover.h"
 #include "perturb/train/session.h"
 
 namespace perturb {
@@ -27,20 +30,26 @@ void keep_memory() {
 
 class LibTorchEngine final : public Engine {
  public:
-  explicit LibTorchEngine(const EngineOptions& options) : data_(registries_, options.data_folders) {
+  explicit LibTorchEngine(const EngineOptions& options)
+      : data_(registries_, options.data_folders), handover_(options.memory) {
+    if (!options.store.empty()) blobs_.emplace(options.store);
     keep_memory();
     add_builtins(registries_);
   }
 
   Numerics numerics(bool measure) const override { return find_numerics(measure); }
 
-  Record train(const Assignment& assignment, Progress& progress) override {
+  Record train(const Assignment& assignment, Progress& progress, const Report& report) override {
     const auto& condition = assignment.trial.start();
     try {
       // Per thread, because OpenMP keeps it so, and LibTorch and OpenBLAS both ask OpenMP.
       at::set_num_threads(static_cast<int>(condition.integer("train.threads")));
-      const auto data = data_.get(condition);
-      return carry_out(assignment, registries_, *data, progress);
+      return carry_out(assignment, progress,
+                       {.registries = registries_,
+                        .data = data_.get(condition),
+                        .blobs = blobs_ ? &*blobs_ : nullptr,
+                        .handover = &handover_,
+                        .report = report});
     } catch (const std::exception& error) {
       Record record;
       record.trial = assignment.trial.id;
@@ -53,6 +62,8 @@ class LibTorchEngine final : public Engine {
  private:
   Registries registries_;
   DataCache data_;
+  std::optional<Blobs> blobs_;
+  Handover handover_;
 };
 
 }  // namespace

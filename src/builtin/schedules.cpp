@@ -57,23 +57,24 @@ class WarmUp final : public Schedule {
   std::unique_ptr<Schedule> then_;
 };
 
-std::unique_ptr<Schedule> constant(const Condition&, std::int64_t) {
+std::unique_ptr<Schedule> constant(const Condition&) {
   return std::make_unique<Constant>();
 }
 
-std::unique_ptr<Schedule> steps(const Condition& condition, std::int64_t) {
+std::unique_ptr<Schedule> steps(const Condition& condition) {
   return std::make_unique<Steps>(condition.integer("schedule.every"),
                                  condition.number("schedule.factor"));
 }
 
-std::unique_ptr<Schedule> cosine(const Condition& condition, std::int64_t end) {
-  const auto horizon = condition.integer("schedule.horizon");
-  return std::make_unique<Cosine>(horizon == 0 ? end : horizon, condition.number("schedule.floor"));
+std::unique_ptr<Schedule> cosine(const Condition& condition) {
+  // A horizon that is the end of the run was resolved to its step before: see Timeline.
+  return std::make_unique<Cosine>(condition.integer("schedule.horizon"),
+                                  condition.number("schedule.floor"));
 }
 
 template <auto make>
-std::unique_ptr<Schedule> with_warmup(const Condition& condition, std::int64_t end) {
-  auto schedule = make(condition, end);
+std::unique_ptr<Schedule> with_warmup(const Condition& condition) {
+  auto schedule = make(condition);
   const auto warmup = condition.integer("schedule.warmup");
   if (warmup == 0) return schedule;
   return std::make_unique<WarmUp>(warmup, std::move(schedule));

@@ -19,6 +19,8 @@ std::string every_text(const Every& every) {
       return every.n == 1 ? "every epoch" : fmt::format("every {} epochs", every.n);
     case Every::Kind::Steps:
       return every.n == 1 ? "every step" : fmt::format("every {} steps", every.n);
+    case Every::Kind::Log:
+      return fmt::format("at steps 1, {0}, {0}^2, ...", every.n);
     case Every::Kind::Listed:
       return "at " + counted(every.steps.size(), "step");
     case Every::Kind::End:

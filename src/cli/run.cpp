@@ -94,7 +94,7 @@ std::string summed_up(const RunCounts& counts, double seconds) {
   add(counts.failed, "failed");
   add(counts.interrupted, "stopped under way");
   add(counts.not_started, "not started");
-  return text + " in " + duration(seconds);
+  return fmt::format("{} in {} ({} steps)", text, duration(seconds), grouped(counts.steps));
 }
 
 struct Training {
@@ -109,14 +109,36 @@ void warn(Context& context, const std::string& text) {
   context.err.line(inked("warning: ", Ink::Yellow, context.err.color()) + text);
 }
 
-/// Trains what the plan says. The code is Done, SomeFailed, or that of the signal that came.
-ExitCode train(const Training& training) {
+/// What the store knows from other trials, it shall know of these.
+void adopt(const Training& training, RunId run) {
+  std::vector<Digest> held;
+  for (const Adoption& adoption : training.plan.adoptions) {
+    const Planned& planned = training.plan.trials[adoption.trial];
+    std::optional<std::int64_t> done;
+    if (adoption.done) done = planned.end;
+    training.store.adopt(run, planned.trial, adoption.states, done);
+    for (const StateAt& at : adoption.states) held.push_back(at.state);
+  }
+  // What a stage is about to go on from must not be replaced before it has.
+  training.store.hold(held);
+  training.store.flush();
+}
+
+struct Trained {
+  ExitCode code;       ///< Done, SomeFailed, or that of the signal that came
+  bool again = false;  ///< something has to be planned anew
+};
+
+/// Trains what the plan says.
+Trained train(const Training& training) {
   Context& context = training.context;
   const Options& options = training.options;
   const Experiment& experiment = training.experiment;
   const Plan& plan = training.plan;
   Store& store = training.store;
-  const auto engine = load_engine({data_folders(context.data_options(options.arguments.file))});
+  const auto engine =
+      load_engine({.data_folders = data_folders(context.data_options(options.arguments.file)),
+                   .store = store.folder()});
   const Numerics numerics = engine->numerics(/*measure=*/false);
   if (numerics.blas_is_slow)
     warn(context,
@@ -124,7 +146,7 @@ ExitCode train(const Training& training) {
          "optimised one\n  `./dev setup` or `apt install libopenblas0-openmp` installs it");
 
   const std::size_t cores = physical_cores();
-  const std::size_t workers = std::min(options.jobs > 0 ? options.jobs : cores, plan.order.size());
+  const std::size_t workers = std::min(options.jobs > 0 ? options.jobs : cores, plan.stages.size());
   if (!options.quiet)
     context.err.line(fmt::format("{} to train, {} in the store; {} at a time{}",
                                  counted(plan.order.size(), "trial"),
@@ -135,37 +157,52 @@ ExitCode train(const Training& training) {
                           .command = context.command_line,
                           .version = PERTURB_VERSION,
                           .fingerprint = numerics.fingerprint});
+  adopt(training, run.id());
   RunDisplay display(
       context.err,
       {.trials = plan.order.size(),
        .steps = plan.steps_to_run,
        .quiet = options.quiet,
        .name = [&](std::size_t number) { return trial_name(experiment, number); },
-       .steps_of = [&](std::size_t number) { return plan.trials[number].end; },
+       .stage = [&](std::size_t stage) -> const Stage& { return plan.stages[stage]; },
        .key_metric = [&](const Record& record) { return key_metric(experiment, record); }});
   const StopSignals signals;
   bool told = false;
   const RunEvents events = {
-      .keep = [&](const Ended& ended) { store.keep(run.id(), ended.record); },
-      .started = [&](std::size_t number) { display.started(number); },
-      .ended = [&](const Ended& ended) { display.ended(ended.number, ended.record); },
+      .assign =
+          [&](std::size_t stage, std::optional<Digest> handed_over) {
+            return assignment(experiment, plan, stage, handed_over);
+          },
+      .keep =
+          [&](std::size_t stage, const Record& record, const std::vector<Share>& shares) {
+            Record named = record;
+            name_states(experiment, plan.stages[stage], named);
+            store.keep(run.id(), named, shares);
+            display.kept(stage, record);
+          },
+      .started = [&](std::size_t stage) { display.started(stage); },
+      .ended = [&](std::size_t trial, const Record& record) { display.ended(trial, record); },
       .idle = [&] { store.flush(); },
       .tick =
           [&](const std::vector<Running>& running) {
             if (signals.asked() && !std::exchange(told, true))
               display.say(
-                  "stopping: trials under way end at their next step; once more stops at once");
+                  "stopping: stages under way end at their next step; once more stops at once");
             display.tick(running);
           },
   };
   const auto executor = pool(
-      [&](std::size_t number, Progress& progress) {
-        return engine->train(experiment.assignment(number), progress);
+      [&](const Assignment& assignment, Progress& progress, const Report& report) {
+        return engine->train(assignment, progress, report);
       },
       workers);
   const auto begun = std::chrono::steady_clock::now();
   const RunCounts counts =
-      carry_out(plan.order, *executor, events, signals.asked(), {.fail_fast = options.fail_fast});
+      carry_out(plan, *executor, events, signals.asked(), {.fail_fast = options.fail_fast});
+  for (const std::size_t stage : counts.lost) {
+    const Trial trial = experiment.trial(plan.stages[stage].trial);
+    store.forget(trial.state(plan.stages[stage].begin));
+  }
   store.flush();
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
@@ -174,10 +211,25 @@ ExitCode train(const Training& training) {
   run.outcome = signals.asked() ? "interrupted" : trouble ? "failed" : "done";
   if (!options.quiet || trouble) display.say(summed_up(counts, seconds));
   if (signals.asked()) {
-    display.say("interrupted; what was finished is kept, and the same command goes on");
-    return signals.code();
+    display.say("interrupted; what was done is kept, and the same command goes on");
+    return {signals.code(), false};
   }
-  return trouble ? ExitCode::SomeFailed : ExitCode::Done;
+  if (!counts.lost.empty()) {
+    warn(context, fmt::format("{} could not be read; what went on from them is trained anew",
+                              counted(counts.lost.size(), "checkpoint")));
+  }
+  return {trouble ? ExitCode::SomeFailed : ExitCode::Done, !counts.lost.empty()};
+}
+
+/// Without anything to train there is no run, unless there is something to write down.
+void adopt_alone(const Training& training) {
+  if (training.plan.adoptions.empty()) return;
+  RecordedRun run(training.store, {.experiment = training.experiment.name(),
+                                   .command = training.context.command_line,
+                                   .version = PERTURB_VERSION,
+                                   .fingerprint = "{}"});
+  adopt(training, run.id());
+  run.outcome = "done";
 }
 
 bool failed_before(const Plan& plan) {
@@ -204,13 +256,18 @@ ExitCode run(Context& context, const Options& options) {
   declare(store, experiment, plan);
 
   ExitCode code = ExitCode::Done;
-  if (plan.order.empty()) {
+  if (plan.stages.empty()) {
+    adopt_alone({context, options, experiment, plan, store});
     if (!options.quiet)
       context.err.line(
           fmt::format("nothing to train: the store has all {}", counted(plan.distinct, "trial")));
-  } else {
-    code = train({context, options, experiment, plan, store});
-    if (code != ExitCode::Done && code != ExitCode::SomeFailed) return code;
+  }
+  while (!plan.stages.empty()) {
+    const Trained trained = train({context, options, experiment, plan, store});
+    if (trained.code != ExitCode::Done && trained.code != ExitCode::SomeFailed) return trained.code;
+    code = std::max(code, trained.code);
+    if (!trained.again) break;
+    plan = make_plan(experiment, store);
   }
   show_summary(context, experiment, plan, store, options.summary);
   note_fingerprints(context, experiment.name(), store);

@@ -42,12 +42,16 @@ RunDisplay::~RunDisplay() { erase(); }
 void RunDisplay::started(std::size_t number) {
   ++started_;
   if (options_.quiet || output_.terminal() || options_.trials > kEveryEvent) return;
-  say(fmt::format("start {}/{}  {}", started_, options_.trials, options_.name(number)));
+  const Stage& stage = options_.stage(number);
+  std::string what = fmt::format("start {}", options_.name(stage.trial));
+  if (stage.begin > 0 || stage.trials.size() > 1)
+    what += fmt::format("  steps {} to {}", stage.begin, stage.end);
+  if (stage.trials.size() > 1) what += fmt::format(", for {} trials", stage.trials.size());
+  say(what);
 }
 
 void RunDisplay::ended(std::size_t number, const Record& record) {
   ++ended_;
-  steps_done_ += options_.steps_of(number);
   const std::string name = options_.name(number);
   if (record.outcome == Outcome::Done) {
     if (options_.quiet || output_.terminal() || !may_report()) return;
@@ -88,8 +92,7 @@ void RunDisplay::say(const std::string& text) {
 
 std::vector<std::string> RunDisplay::lines(const std::vector<Running>& running,
                                            std::size_t width) const {
-  std::int64_t steps = steps_done_;
-  for (const Running& trial : running) steps += trial.progress->step.load();
+  const std::int64_t steps = steps_done_ + steps_under_way(running);
   const double share =
       options_.steps > 0 ? static_cast<double>(steps) / static_cast<double>(options_.steps) : 0;
   std::string head = fmt::format("{} {:3.0f}%  {}", bar(share, 24), 100 * share, position());
@@ -102,13 +105,14 @@ std::vector<std::string> RunDisplay::lines(const std::vector<Running>& running,
   const std::size_t most = width > 1 ? width - 1 : 79;
   std::vector<std::string> all = {shortened(head, most)};
   for (std::size_t i = 0; i < std::min(running.size(), kMostRunningLines); ++i) {
-    const Running& trial = running[i];
+    const Running& under_way = running[i];
+    const Stage& stage = options_.stage(under_way.number);
     const std::string state =
-        fmt::format("step {}/{}  loss {:.4f}", trial.progress->step.load(),
-                    options_.steps_of(trial.number), trial.progress->loss.load());
+        fmt::format("step {}/{}  loss {:.4f}", std::max(stage.begin, under_way.progress->step.load()),
+                    stage.end, under_way.progress->loss.load());
     const std::size_t taken = 4 + display_width(state);
     const std::string name =
-        shortened(options_.name(trial.number), most > taken ? most - taken : 0);
+        shortened(options_.name(stage.trial), most > taken ? most - taken : 0);
     all.push_back(shortened(fmt::format("  {}  {}", name, state), most));
   }
   if (running.size() > kMostRunningLines)
@@ -117,12 +121,28 @@ std::vector<std::string> RunDisplay::lines(const std::vector<Running>& running,
 }
 
 double RunDisplay::seconds_left(const std::vector<Running>& running) const {
-  std::int64_t steps = steps_done_;
-  for (const Running& trial : running) steps += trial.progress->step.load();
+  const std::int64_t steps = steps_done_ + steps_under_way(running);
   const double passed = seconds(options_.clock() - begun_);
   if (steps <= 0 || passed < 1) return -1;
   return passed / static_cast<double>(steps) *
          static_cast<double>(std::max<std::int64_t>(0, options_.steps - steps));
+}
+
+std::int64_t RunDisplay::steps_under_way(const std::vector<Running>& running) const {
+  std::int64_t steps = 0;
+  for (const Running& stage : running) {
+    const auto reported = reported_to_.find(stage.number);
+    const std::int64_t from =
+        reported == reported_to_.end() ? options_.stage(stage.number).begin : reported->second;
+    // Until it has begun, a stage stands at no step at all.
+    steps += std::max<std::int64_t>(0, stage.progress->step.load() - from);
+  }
+  return steps;
+}
+
+void RunDisplay::kept(std::size_t stage, const Record& record) {
+  steps_done_ += record.trained;
+  reported_to_[stage] = record.step;
 }
 
 std::string RunDisplay::position() const { return fmt::format("{}/{}", ended_, options_.trials); }

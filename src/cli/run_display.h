@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "cli/output.h"
 #include "perturb/execute/executor.h"
+#include "perturb/plan/plan.h"
 #include "perturb/store/record.h"
 
 namespace perturb {
@@ -20,7 +22,7 @@ struct DisplayOptions {
   std::int64_t steps = 0;                               ///< of all of them
   bool quiet = false;                                   ///< failures only
   std::function<std::string(std::size_t number)> name;  ///< of a trial, one line
-  std::function<std::int64_t(std::size_t number)> steps_of;
+  std::function<const Stage&(std::size_t stage)> stage;
   std::function<std::string(const Record&)> key_metric;  ///< "test.accuracy 0.871", or ""
   std::function<std::chrono::steady_clock::time_point()> clock = std::chrono::steady_clock::now;
 };
@@ -33,8 +35,10 @@ class RunDisplay {
   RunDisplay(const RunDisplay&) = delete;
   RunDisplay& operator=(const RunDisplay&) = delete;
 
-  void started(std::size_t number);
-  void ended(std::size_t number, const Record& record);
+  void started(std::size_t stage);
+  /// Steps were taken, whoever they were for.
+  void kept(std::size_t stage, const Record& record);
+  void ended(std::size_t trial, const Record& record);
   void tick(const std::vector<Running>& running);
   /// A line that stays, above the bar.
   void say(const std::string& text);
@@ -47,6 +51,8 @@ class RunDisplay {
  private:
   using Time = std::chrono::steady_clock::time_point;
   std::string position() const;
+  /// Steps of those under way of which no record has come yet.
+  std::int64_t steps_under_way(const std::vector<Running>& running) const;
   bool may_report();
   void erase();
 
@@ -58,7 +64,8 @@ class RunDisplay {
   std::size_t started_ = 0;
   std::size_t ended_ = 0;
   std::size_t failed_ = 0;
-  std::int64_t steps_done_ = 0;  // of trials that have ended
+  std::int64_t steps_done_ = 0;  // of which a record has come
+  std::unordered_map<std::size_t, std::int64_t> reported_to_;  // by stage
   std::size_t drawn_lines_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <memory>
@@ -86,13 +87,6 @@ bool write_all(int descriptor, std::string_view bytes) {
   return true;
 }
 
-void sync_folder(const fs::path& folder) {
-  const Descriptor descriptor(open_retrying(folder, O_RDONLY | O_DIRECTORY));
-  if (descriptor.get() < 0) fail("sync", folder, errno);
-  // Some network file systems cannot sync a folder, and say EINVAL.
-  if (::fsync(descriptor.get()) != 0 && errno != EINVAL) fail("sync", folder, errno);
-}
-
 /// A name beside `path` that no other writer, in this process or another, uses.
 fs::path temporary_beside(const fs::path& path) {
   static std::atomic<unsigned> count{0};
@@ -104,6 +98,22 @@ fs::path temporary_beside(const fs::path& path) {
 void write_new(const fs::path& path, std::string_view bytes) {
   Descriptor file(open_retrying(path, O_WRONLY | O_CREAT | O_EXCL, 0666));
   if (file.get() < 0 || !write_all(file.get(), bytes) || !file.close()) fail("write", path, errno);
+}
+
+/// Writes a file of a new name beside `path`, whole or not at all, and says which.
+fs::path write_beside(const fs::path& path, std::string_view bytes) {
+  while (true) {
+    const fs::path temporary = temporary_beside(path);
+    Descriptor file(open_retrying(temporary, O_WRONLY | O_CREAT | O_EXCL, 0666));
+    // Left by a process that died, or of another host: numbers of processes are used again (in a
+    // container it is 1 every time), so it is neither ours to overwrite nor to remove.
+    if (file.get() < 0 && errno == EEXIST) continue;
+    if (file.get() < 0) fail("write", path, errno);
+    if (write_all(file.get(), bytes) && file.close()) return temporary;
+    const int error = errno;
+    ::unlink(temporary.c_str());
+    fail("write", path, error);
+  }
 }
 
 }  // namespace
@@ -183,6 +193,34 @@ void publish(const fs::path& finished, const fs::path& path) {
   }
   if (::rename(finished.c_str(), path.c_str()) != 0) fail("write", path, errno);
   sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
+}
+
+void write_unsynced(const fs::path& path, std::string_view bytes) {
+  const fs::path temporary = write_beside(path, bytes);
+  // Where the name is free this costs no sync. Where it is taken, or where the file system cannot
+  // tell (EINVAL), the bytes go to the disk first: otherwise a power cut could leave an empty file
+  // in place of one that another writer has synced and refers to.
+  if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0)
+    return;
+  try {
+    sync_file(temporary);
+    if (::rename(temporary.c_str(), path.c_str()) != 0) fail("write", path, errno);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+}
+
+void sync_file(const fs::path& path) {
+  const Descriptor file(open_retrying(path, O_RDONLY));
+  if (file.get() < 0 || ::fsync(file.get()) != 0) fail("sync", path, errno);
+}
+
+void sync_folder(const fs::path& folder) {
+  const Descriptor descriptor(open_retrying(folder, O_RDONLY | O_DIRECTORY));
+  if (descriptor.get() < 0) fail("sync", folder, errno);
+  // Some network file systems cannot sync a folder, and say EINVAL.
+  if (::fsync(descriptor.get()) != 0 && errno != EINVAL) fail("sync", folder, errno);
 }
 
 std::optional<FileLock> FileLock::try_acquire(const fs::path& path) {

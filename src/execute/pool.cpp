@@ -42,25 +42,26 @@ class Pool final : public Executor {
     const std::lock_guard lock(mutex_);
     // A worker is free again once its record has been collected: whoever decides what comes
     // next (fail-fast, an order that matters) has then seen how the last trial ended.
-    const std::size_t busy = waiting_.size() + running_.size() + ended_.size();
+    const std::size_t busy = waiting_.size() + running_.size() + over_;
     return busy < threads_.size() ? threads_.size() - busy : 0;
   }
 
-  void start(std::size_t number) override {
+  void start(Job job) override {
     {
       const std::lock_guard lock(mutex_);
-      waiting_.push_back({number, std::make_shared<Progress>()});
+      waiting_.push_back(std::make_shared<Started>(std::move(job)));
     }
     work_.notify_one();
   }
 
-  bool wait(int milliseconds, Ended& ended) override {
+  bool wait(int milliseconds, Event& event) override {
     std::unique_lock lock(mutex_);
     if (!result_.wait_for(lock, std::chrono::milliseconds(milliseconds),
-                          [this] { return !ended_.empty(); }))
+                          [this] { return !events_.empty(); }))
       return false;
-    ended = std::move(ended_.front());
-    ended_.pop_front();
+    event = std::move(events_.front());
+    events_.pop_front();
+    if (event.over) --over_;
     return true;
   }
 
@@ -68,20 +69,22 @@ class Pool final : public Executor {
     const std::lock_guard lock(mutex_);
     std::vector<Running> all;
     all.reserve(running_.size());
-    for (const Job& job : running_) all.push_back({job.number, job.progress});
+    for (const auto& started : running_)
+      all.push_back({started->job.number, {started, &started->progress}});
     return all;
   }
 
   void stop() override {
     const std::lock_guard lock(mutex_);
-    for (const Job& job : running_) job.progress->stop.store(true);
-    for (const Job& job : waiting_) job.progress->stop.store(true);
+    for (const auto& started : running_) started->progress.stop.store(true);
+    for (const auto& started : waiting_) started->progress.stop.store(true);
   }
 
  private:
-  struct Job {
-    std::size_t number = 0;
-    std::shared_ptr<Progress> progress;
+  struct Started {
+    explicit Started(Job&& started) : job(std::move(started)) {}
+    const Job job;
+    Progress progress;
   };
 
   void add_thread() {
@@ -117,14 +120,19 @@ class Pool final : public Executor {
     for (;;) {
       work_.wait(lock, [this] { return closed_ || !waiting_.empty(); });
       if (waiting_.empty()) return;
-      const Job job = waiting_.front();
+      const auto started = waiting_.front();
       waiting_.pop_front();
-      running_.push_back(job);
+      running_.push_back(started);
       lock.unlock();
-      Record record = carry_(job.number, *job.progress);
+      Record record = carry_(started->job.assignment, started->progress, [&](Record&& so_far) {
+        const std::lock_guard reporting(mutex_);
+        events_.push_back({started->job.number, std::move(so_far), false});
+        result_.notify_one();
+      });
       lock.lock();
-      std::erase_if(running_, [&](const Job& other) { return other.progress == job.progress; });
-      ended_.push_back({job.number, std::move(record)});
+      std::erase(running_, started);
+      events_.push_back({started->job.number, std::move(record), true});
+      ++over_;
       result_.notify_one();
     }
   }
@@ -133,9 +141,10 @@ class Pool final : public Executor {
   mutable std::mutex mutex_;
   std::condition_variable work_;
   std::condition_variable result_;
-  std::deque<Job> waiting_;
-  std::vector<Job> running_;
-  std::deque<Ended> ended_;
+  std::deque<std::shared_ptr<Started>> waiting_;
+  std::vector<std::shared_ptr<Started>> running_;
+  std::deque<Event> events_;
+  std::size_t over_ = 0;  // of the events, those that end a stage
   bool closed_ = false;
   std::vector<pthread_t> threads_;
 };

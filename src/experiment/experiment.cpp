@@ -238,7 +238,8 @@ struct Experiment::State {
     }
     out.timeline = timeline(out.condition, out.operations);
     resolve_horizon(out.timeline);
-    out.id = identity.trial(out.timeline, data_facts(out.start()).digest);
+    out.past = identity.past(out.timeline, data_facts(out.start()).digest);
+    out.id = trial_digest(out.timeline, out.past);
     return out;
   }
 
@@ -653,27 +654,48 @@ const DataFacts& Experiment::data(const Trial& trial) const {
 
 Step Experiment::end(const Trial& trial) const { return state_->end(trial.timeline); }
 
+const CheckpointPolicy& Experiment::checkpoints() const { return state_->declared.checkpoints; }
+
+namespace {
+/// The steps in [0, end] that are meant, sorted.
+std::vector<Step> steps_of(const Every& every, const Calendar& calendar, std::int64_t epochs,
+                           Step end) {
+  std::vector<Step> steps;
+  switch (every.kind) {
+    case Every::Kind::Never:
+      return {};
+    case Every::Kind::Listed:
+      steps = every.steps;
+      std::erase_if(steps, [&](Step step) { return step > end; });
+      std::sort(steps.begin(), steps.end());
+      steps.erase(std::unique(steps.begin(), steps.end()), steps.end());
+      return steps;
+    case Every::Kind::Epoch:
+      for (std::int64_t e = every.n; e < epochs; e += every.n) steps.push_back(calendar.end_of(e));
+      break;
+    case Every::Kind::Steps:
+      for (Step s = every.n; s < end; s += every.n) steps.push_back(s);
+      break;
+    case Every::Kind::Log:
+      for (Step s = 1; s < end && s <= kForever / every.n; s *= every.n) steps.push_back(s);
+      break;
+    case Every::Kind::End:
+      break;
+  }
+  steps.push_back(end);
+  return steps;
+}
+}  // namespace
+
 std::vector<Measurement> Experiment::measurements(const Trial& trial) const {
-  const auto last = end(trial);
-  std::map<Step, std::vector<std::size_t>> at;
   const auto examples = data(trial).train;
   if (examples == 0) return {};
   const Calendar calendar(trial.timeline, examples);
   const auto epochs = trial.start().integer("train.epochs");
+  const auto last = end(trial);
+  std::map<Step, std::vector<std::size_t>> at;
   for (std::size_t m = 0; m < metrics().size(); ++m) {
-    const auto& every = metrics()[m].every;
-    std::set<Step> steps;
-    if (every.kind == Every::Kind::Epoch) {
-      for (std::int64_t e = every.n; e < epochs; e += every.n) steps.insert(calendar.end_of(e));
-    } else if (every.kind == Every::Kind::Steps) {
-      for (Step s = every.n; s < last; s += every.n) steps.insert(s);
-    } else if (every.kind == Every::Kind::Listed) {
-      for (const auto s : every.steps) {
-        if (s <= last) steps.insert(s);
-      }
-    }
-    if (every.kind != Every::Kind::Never && every.kind != Every::Kind::Listed) steps.insert(last);
-    for (const auto s : steps) at[s].push_back(m);
+    for (const auto s : steps_of(metrics()[m].every, calendar, epochs, last)) at[s].push_back(m);
   }
   std::vector<Measurement> out;
   for (auto& [step, which] : at)
@@ -681,16 +703,31 @@ std::vector<Measurement> Experiment::measurements(const Trial& trial) const {
   return out;
 }
 
+std::vector<Step> Experiment::saves(const Trial& trial) const {
+  const auto examples = data(trial).train;
+  if (examples == 0) return {};
+  const auto& policy = checkpoints();
+  const auto last = end(trial);
+  auto steps = steps_of(policy.every, Calendar(trial.timeline, examples),
+                        trial.start().integer("train.epochs"), last);
+  // Listed steps are as the user wants them, but who lists some wants to go on from the end, too.
+  if (policy.every.kind == Every::Kind::Listed && (steps.empty() || steps.back() != last))
+    steps.push_back(last);
+  // Initialisation makes the state at step 0 faster than any file could be read.
+  std::erase(steps, 0);
+  return steps;
+}
+
 Assignment Experiment::assignment(std::size_t number) const {
   Assignment out;
   out.trial = trial(number);
   out.examples = data(out.trial).train;
   out.end = end(out.trial);
+  out.start = out.trial.state(0);
+  out.last = out.trial.state(out.end);
   out.metrics = metrics();
   out.measurements = measurements(out.trial);
-  const auto& digest = data(out.trial).digest;
-  for (auto& m : out.measurements)
-    m.state = state_->identity.state(out.trial.timeline, m.step, digest);
+  for (auto& m : out.measurements) m.state = out.trial.state(m.step);
   return out;
 }
 

@@ -11,7 +11,8 @@ namespace {
 
 const std::vector<std::string> kTopLevel = {
     "name",  "description", "task",       "model",         "data",    "optimizer", "schedule",
-    "train", "seeds",       "variations", "interventions", "metrics", "plots"};
+    "train", "seeds",       "variations", "interventions", "metrics", "plots",
+    "checkpoints"};
 
 std::string section_of(const std::string& path) { return path.substr(0, path.find('.')); }
 std::string key_of(const std::string& path) { return path.substr(path.find('.') + 1); }
@@ -47,6 +48,7 @@ class Reader {
     each_table(root, "interventions", [this](const Node& entry) { read_intervention(entry); });
     read_metrics(root);
     each_table(root, "plots", [this](const Node& entry) { read_plot(entry); });
+    if (const auto* node = root.find("checkpoints")) read_checkpoints(*node);
     return std::move(out_);
   }
 
@@ -601,10 +603,17 @@ class Reader {
     out_.metric_places.push_back(entry.place);
   }
 
+  static const Node* only_entry(const Node& table, std::string_view key) {
+    return table.kind == Node::Kind::Table && table.entries.size() == 1 ? table.find(key) : nullptr;
+  }
+
   void read_every(const Node& node, Every& every) {
     constexpr auto kUsage =
-        "write \"epoch\", \"end\", \"never\", a number of steps, { epochs = n }, or a list of "
-        "steps";
+        "write \"epoch\", \"end\", \"never\", a number of steps, { epochs = n }, { log = n } for "
+        "steps 1, n, n^2, ..., or a list of steps";
+    const auto at_least = [](const Node* number, std::int64_t least) {
+      return number && number->kind == Node::Kind::Int && number->integer >= least;
+    };
     if (node.kind == Node::Kind::String && node.text == "epoch") {
       every.kind = Every::Kind::Epoch;
     } else if (node.kind == Node::Kind::String && node.text == "end") {
@@ -613,9 +622,10 @@ class Reader {
       every.kind = Every::Kind::Never;
     } else if (node.kind == Node::Kind::Int && node.integer > 0) {
       every = {Every::Kind::Steps, node.integer, {}};
-    } else if (node.kind == Node::Kind::Table && node.entries.size() == 1 && node.find("epochs") &&
-               node.find("epochs")->kind == Node::Kind::Int && node.find("epochs")->integer > 0) {
-      every = {Every::Kind::Epoch, node.find("epochs")->integer, {}};
+    } else if (const auto* epochs = only_entry(node, "epochs"); at_least(epochs, 1)) {
+      every = {Every::Kind::Epoch, epochs->integer, {}};
+    } else if (const auto* ratio = only_entry(node, "log"); at_least(ratio, 2)) {
+      every = {Every::Kind::Log, ratio->integer, {}};
     } else if (node.kind == Node::Kind::Array && !node.items.empty() &&
                std::all_of(node.items.begin(), node.items.end(), [](const Node& item) {
                  return item.kind == Node::Kind::Int && item.integer >= 0;
@@ -623,8 +633,39 @@ class Reader {
       every.kind = Every::Kind::Listed;
       for (const auto& item : node.items) every.steps.push_back(item.integer);
     } else {
-      problems_.error(node.place, "\"every\" does not say when to measure", kUsage);
+      problems_.error(node.place, "\"every\" does not say when", kUsage);
     }
+  }
+
+  void read_checkpoints(const Node& table) {
+    if (table.kind != Node::Kind::Table) {
+      problems_.error(table.place,
+                      fmt::format("\"checkpoints\" must be a table, not {}", name_of(table.kind)),
+                      "write [checkpoints] on a line of its own");
+      return;
+    }
+    for (const auto& [key, place, value] : table.entries) {
+      if (key == "every") {
+        read_every(value, out_.checkpoints.every);
+      } else if (key == "keep") {
+        read_keep(value);
+      } else {
+        problems_.error(place, fmt::format("unknown key \"checkpoints.{}\"", key),
+                        suggestion(key, {"every", "keep"}));
+      }
+    }
+  }
+
+  void read_keep(const Node& node) {
+    using Keep = CheckpointPolicy::Keep;
+    const std::map<std::string, Keep> kinds = {
+        {"needed", Keep::Needed}, {"last", Keep::Last}, {"all", Keep::All}};
+    const auto found = node.kind == Node::Kind::String ? kinds.find(node.text) : kinds.end();
+    if (found == kinds.end()) {
+      problems_.error(node.place, "\"keep\" is \"last\", \"all\" or \"needed\"");
+      return;
+    }
+    out_.checkpoints.keep = found->second;
   }
 
   void read_plot(const Node& entry) {

@@ -39,6 +39,7 @@ struct Declaration {
   std::vector<MetricSpec> metrics;
   std::vector<Place> metric_places;
   std::vector<PlotSpec> plots;
+  CheckpointPolicy checkpoints;
   std::vector<Diagnostic> unsupported;
 };
 

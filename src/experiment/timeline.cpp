@@ -172,29 +172,45 @@ Identity::Identity(const Schema& schema) : roles_(std::make_unique<Roles>()) {
 Identity::Identity(Identity&&) noexcept = default;
 Identity::~Identity() = default;
 
-std::string Identity::past(const Timeline& timeline, Step until, const Digest& data) const {
+Past Identity::past(const Timeline& timeline, const Digest& data) const {
+  Past past;
   const auto& first = timeline.stretches.front().condition;
   // What initialisation depends on is in force before step 0: it is part of every state.
-  std::string text = data.hex();
-  text += fields(first, roles_->of(first), FieldRole::Part::Static);
-  for (const auto& operation : timeline.at_init) text += described(*roles_->schema, operation);
+  past.before = data.hex();
+  past.before += fields(first, roles_->of(first), FieldRole::Part::Static);
+  for (const auto& operation : timeline.at_init)
+    past.before += described(*roles_->schema, operation);
+  for (const auto& stretch : timeline.stretches) {
+    auto text = fields(stretch.condition, roles_->of(stretch.condition), FieldRole::Part::Live);
+    for (const auto& operation : stretch.active) text += described(*roles_->schema, operation);
+    past.within.push_back(std::move(text));
+  }
+  return past;
+}
+
+namespace {
+
+std::string text_of(const Timeline& timeline, const Past& past, Step until) {
+  std::string text = past.before;
+  auto within = past.within.begin();
   for (const auto& stretch : timeline.stretches) {
     if (stretch.window.begin >= until) break;
     const auto end = std::min(stretch.window.end, until);
     text += '[' + std::to_string(stretch.window.begin) + ',' +
             (end == kForever ? std::string("end") : std::to_string(end)) + ')';
-    text += fields(stretch.condition, roles_->of(stretch.condition), FieldRole::Part::Live);
-    for (const auto& operation : stretch.active) text += described(*roles_->schema, operation);
+    text += *within++;
   }
   return text;
 }
 
-Digest Identity::trial(const Timeline& timeline, const Digest& data) const {
-  return sha256("perturb-trial-1" + past(timeline, kForever, data));
+}  // namespace
+
+Digest trial_digest(const Timeline& timeline, const Past& past) {
+  return sha256("perturb-trial-1" + text_of(timeline, past, kForever));
 }
 
-Digest Identity::state(const Timeline& timeline, Step at, const Digest& data) const {
-  return sha256("perturb-state-1" + past(timeline, at, data));
+Digest state_digest(const Timeline& timeline, const Past& past, Step at) {
+  return sha256("perturb-state-1" + text_of(timeline, past, at));
 }
 
 }  // namespace perturb

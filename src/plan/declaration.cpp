@@ -22,6 +22,18 @@ MetricRow metric_row(const MetricSpec& metric) {
                       parameters_json(metric.parameters), metric.revision)};
 }
 
+Retention retention(const Experiment& experiment) {
+  switch (experiment.checkpoints().keep) {
+    case CheckpointPolicy::Keep::Needed:
+      return Retention::None;
+    case CheckpointPolicy::Keep::All:
+      return Retention::All;
+    case CheckpointPolicy::Keep::Last:
+      break;
+  }
+  return Retention::Last;
+}
+
 /// Changes whenever a member, a metric or a factor does.
 Digest digest(const Experiment& experiment, const Plan& plan) {
   Hasher hasher;
@@ -29,6 +41,7 @@ Digest digest(const Experiment& experiment, const Plan& plan) {
   hasher.add(framed(experiment.name()));
   hasher.add(framed(experiment.description()));
   hasher.add(framed(experiment.source()));
+  hasher.add(framed(std::to_string(static_cast<int>(retention(experiment)))));
   for (const MetricSpec& metric : experiment.metrics()) {
     hasher.add(framed(metric.label));
     hasher.add(framed(metric.definition().hex()));
@@ -70,6 +83,7 @@ void declare(Store& store, const Experiment& experiment, const Plan& plan) {
   row.description = experiment.description();
   row.source = experiment.source();
   row.digest = digest(experiment, plan);
+  row.retention = retention(experiment);
   row.members = static_cast<std::int64_t>(experiment.trials());
   for (const MetricSpec& metric : experiment.metrics()) row.metrics.push_back(metric_row(metric));
   std::size_t next = 0;

@@ -2,17 +2,17 @@
 
 #include <algorithm>
 #include <cassert>
-#include <map>
 #include <unordered_map>
 #include <utility>
 
 #include "perturb/core/random.h"
+#include "perturb/experiment/calendar.h"
+#include "plan/stages.h"
+#include "plan/tree.h"
 
 namespace perturb {
 
 namespace {
-
-using Wanted = std::pair<std::int64_t, std::uint32_t>;  // step, metric
 
 /// Which metric is wanted at which step. Trials that take the same batches to the same end
 /// want the same, so that a grid of 100,000 has a handful of agendas.
@@ -29,6 +29,11 @@ class Agendas {
   }
 
   const std::vector<Digest>& definitions() const { return definitions_; }
+  /// The metric of the experiment that has this definition, the first of several.
+  std::uint32_t metric(std::uint32_t definition) const {
+    const auto found = std::find(index_.begin(), index_.end(), definition);
+    return static_cast<std::uint32_t>(found - index_.begin());
+  }
   /// Sorted.
   const std::vector<Wanted>& at(std::size_t agenda) const { return agendas_[agenda]; }
 
@@ -157,9 +162,11 @@ Plan make_plan(const Experiment& experiment, const Store& store) {
 
   Agendas agendas(experiment);
   Kinds kinds;
+  Tree tree;
   struct Notes {
     std::uint32_t agenda;
     std::uint32_t kind;
+    std::uint32_t segment;
   };
   std::vector<Notes> notes(count);
   // Run length is not part of identity, so members that differ in it alone are one trial: the
@@ -176,9 +183,11 @@ Plan make_plan(const Experiment& experiment, const Store& store) {
     if (is_new) distinct.push_back(trial.id);
     if (plan.trials[entry->second].end < planned.end) entry->second = number;
     notes[number] = {static_cast<std::uint32_t>(agendas.of(trial, planned.end)),
-                     kinds.of(trial.condition)};
+                     kinds.of(trial.condition),
+                     static_cast<std::uint32_t>(tree.add(trial, planned.end))};
   }
   plan.distinct = distinct.size();
+  plan.steps_shared = tree.steps();
 
   auto known = store.known(distinct, agendas.definitions());
   const auto reason_of = [&](std::size_t number) {
@@ -201,29 +210,111 @@ Plan make_plan(const Experiment& experiment, const Store& store) {
       if (!planned.first) continue;
     }
     plan.steps_asked += planned.end;
-    if (!runs(planned.reason)) {
+    if (runs(planned.reason)) {
+      plan.order.push_back(number);
+    } else {
       ++plan.cached;
-      continue;
     }
-    plan.order.push_back(number);
-    plan.steps_to_run += planned.end;
-    const auto& [model, data] = kinds.at(notes[number].kind);
-    add_work(plan, model, data, planned.end);
   }
 
   // Controls first: whatever is compared with them has something to be compared with early.
   const std::size_t stride = 1 + experiment.alternatives();
   std::stable_partition(plan.order.begin(), plan.order.end(),
                         [&](std::size_t number) { return number % stride == 0; });
+
+  std::vector<Wanting> wanting;
+  wanting.reserve(plan.order.size());
+  for (const std::size_t number : plan.order) {
+    const Notes& note = notes[number];
+    wanting.push_back({number, note.segment, note.agenda, &agendas.at(note.agenda)});
+  }
+  Staged staged = make_stages({experiment, store, tree, wanting, agendas.definitions()});
+  std::vector<std::size_t> order;
+  for (std::size_t place = 0; place < wanting.size(); ++place) {
+    Planned& planned = plan.trials[wanting[place].number];
+    if (const auto from = staged.from[place]) {
+      planned.from = *from;
+      order.push_back(wanting[place].number);
+    } else {
+      // Others went through all its states.
+      planned.reason = Reason::Cached;
+      ++plan.cached;
+    }
+  }
+  plan.order = std::move(order);
+  plan.stages = std::move(staged.stages);
+  plan.adoptions = std::move(staged.adoptions);
+  for (Stage& stage : plan.stages) {
+    for (auto& [step, metric] : stage.needs) metric = agendas.metric(metric);
+    plan.steps_to_run += stage.steps();
+    const auto& [model, data] = kinds.at(notes[stage.trial].kind);
+    add_work(plan, model, data, stage.steps());
+  }
   return plan;
 }
 
 void shuffle(Plan& plan, std::uint64_t seed) {
-  std::vector<std::size_t> shuffled;
-  shuffled.reserve(plan.order.size());
-  for (const std::int64_t place : Random(seed, "order of trials").permutation(plan.order.size()))
-    shuffled.push_back(plan.order[static_cast<std::size_t>(place)]);
-  plan.order = std::move(shuffled);
+  const std::size_t count = plan.stages.size();
+  std::vector<std::size_t> place(count);  // by former number
+  std::vector<Stage> shuffled;
+  shuffled.reserve(count);
+  for (const std::int64_t drawn : Random(seed, "order of stages").permutation(count)) {
+    // What a stage goes on from comes earlier.
+    std::vector<std::size_t> ancestry;
+    for (auto at = static_cast<std::size_t>(drawn);
+         at != kNone && plan.stages[at].begin != kForever; at = plan.stages[at].parent)
+      ancestry.push_back(at);
+    for (auto at = ancestry.rbegin(); at != ancestry.rend(); ++at) {
+      place[*at] = shuffled.size();
+      shuffled.push_back(plan.stages[*at]);
+      Stage& stage = shuffled.back();
+      if (stage.parent != kNone) stage.parent = place[stage.parent];
+      plan.stages[*at].begin = kForever;  // taken
+    }
+  }
+  plan.stages = std::move(shuffled);
+}
+
+Assignment assignment(const Experiment& experiment, const Plan& plan, std::size_t number,
+                      std::optional<Digest> handed_over) {
+  const Stage& stage = plan.stages[number];
+  Assignment out;
+  out.trial = experiment.trial(stage.trial);
+  out.examples = experiment.data(out.trial).train;
+  out.begin = stage.begin;
+  out.end = stage.end;
+  out.start = out.trial.state(stage.begin);
+  out.checkpoint = stage.checkpoint ? stage.checkpoint : handed_over;
+  out.last = out.trial.state(stage.end);
+  out.heirs = stage.heirs;
+  out.metrics = experiment.metrics();
+
+  const Calendar calendar(out.trial.timeline, out.examples);
+  for (const auto& [step, metric] : stage.needs) {
+    if (out.measurements.empty() || out.measurements.back().step != step)
+      out.measurements.push_back({step, calendar.epochs_before(step), out.trial.state(step), {}});
+    out.measurements.back().metrics.push_back(metric);
+  }
+  const auto save = [&](Step step) {
+    out.saves.push_back({step, calendar.epochs_before(step), out.trial.state(step)});
+  };
+  for (const Step step : experiment.saves(out.trial)) {
+    if (step > stage.begin && step <= stage.end) save(step);
+  }
+  const bool saving = experiment.checkpoints().every.kind != Every::Kind::Never;
+  const bool saved = !out.saves.empty() && out.saves.back().step == stage.end;
+  if (saving && stage.is_an_end && stage.end > stage.begin && !saved) save(stage.end);
+  return out;
+}
+
+void name_states(const Experiment& experiment, const Stage& stage, Record& record) {
+  for (Saved& saved : record.saved) {
+    if (saved.state != Digest{}) continue;
+    const Trial trial = experiment.trial(stage.trial);
+    saved.state = trial.state(saved.step);
+    saved.epoch =
+        Calendar(trial.timeline, experiment.data(trial).train).epochs_before(saved.step);
+  }
 }
 
 std::optional<double> estimate(const Plan& plan, const Store& store, std::size_t workers) {
@@ -234,7 +325,7 @@ std::optional<double> estimate(const Plan& plan, const Store& store, std::size_t
     seconds += each * static_cast<double>(work.steps);
   }
   const std::size_t busy =
-      std::clamp<std::size_t>(workers, 1, std::max<std::size_t>(1, plan.order.size()));
+      std::clamp<std::size_t>(workers, 1, std::max<std::size_t>(1, plan.stages.size()));
   return seconds / static_cast<double>(busy);
 }
 

@@ -161,11 +161,12 @@ class TrialWriter {
 std::int64_t experiment_id(const Database& database, const ExperimentRow& experiment) {
   database
       .kept(
-          "INSERT INTO experiments (name, description, source, digest, members) "
-          "VALUES (?, ?, ?, ?, 0) ON CONFLICT (name) DO UPDATE SET "
+          "INSERT INTO experiments (name, description, source, digest, members, retention) "
+          "VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT (name) DO UPDATE SET "
           "description = excluded.description, source = excluded.source, "
-          "digest = excluded.digest")
-      .run(experiment.name, experiment.description, experiment.source, experiment.digest);
+          "digest = excluded.digest, retention = excluded.retention")
+      .run(experiment.name, experiment.description, experiment.source, experiment.digest,
+           static_cast<std::int64_t>(experiment.retention));
   Cursor row = database.kept("SELECT id FROM experiments WHERE name = ?").rows(experiment.name);
   row.next();
   return row.integer(0);

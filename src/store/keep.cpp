@@ -21,14 +21,13 @@ struct Stored {
   std::int64_t step = 0;
 };
 
-std::optional<Stored> find_trial(const Database& database, const Digest& trial) {
-  Cursor row =
-      database.kept("SELECT id, outcome, step FROM all_trials WHERE digest = ?").rows(trial);
-  if (!row.next()) return std::nullopt;
+Stored find_trial(const Database& database, std::int64_t id) {
   Stored stored;
-  stored.id = row.integer(0);
-  if (!row.null(1)) stored.outcome = outcome_from(row.text(1));
-  stored.step = row.integer(2);
+  stored.id = id;
+  Cursor row = database.kept("SELECT outcome, step FROM all_trials WHERE id = ?").rows(id);
+  row.next();
+  if (!row.null(0)) stored.outcome = outcome_from(row.text(0));
+  stored.step = row.integer(1);
   return stored;
 }
 
@@ -42,46 +41,35 @@ bool replaces(const Record& record, const Stored& stored) {
   return record.outcome != Outcome::Done || record.step >= stored.step;
 }
 
-std::int64_t keep_outcome(const Database& database, RunId run, const Record& record) {
-  std::optional<Stored> stored = find_trial(database, record.trial);
-  if (!stored) {
-    database.kept("INSERT INTO all_trials (digest) VALUES (?)").run(record.trial);
-    stored.emplace().id = database.last_row();
-  }
-  if (replaces(record, *stored)) {
+void keep_outcome(const Database& database, RunId run, const Record& record, std::int64_t trial) {
+  if (replaces(record, find_trial(database, trial))) {
     database.kept("UPDATE all_trials SET outcome = ?, step = ?, message = ?, run = ? WHERE id = ?")
-        .run(name_of(record.outcome), record.step, record.message, run, stored->id);
+        .run(name_of(record.outcome), record.step, record.message, run, trial);
   }
-  std::optional<std::int64_t> done;
-  if (record.outcome == Outcome::Done) done = record.step;
-  database
-      .kept(
-          "UPDATE all_trials SET seconds = seconds + ?1, trained = trained + ?2, "
-          "done = CASE WHEN ?3 > ifnull(done, -1) THEN ?3 ELSE done END WHERE id = ?4")
-      .run(record.seconds, record.trained, done, stored->id);
-  return stored->id;
+  if (record.outcome != Outcome::Done) return;
+  database.kept("UPDATE all_trials SET done = max(?, ifnull(done, -1)) WHERE id = ?")
+      .run(record.step, trial);
 }
 
-std::int64_t state_id(const Database& database, const Digest& state) {
-  database.kept("INSERT INTO states (digest) VALUES (?) ON CONFLICT (digest) DO NOTHING")
-      .run(state);
-  if (database.changes() == 1) return database.last_row();
-  Cursor row = database.kept("SELECT id FROM states WHERE digest = ?").rows(state);
-  row.next();
-  return row.integer(0);
+/// What a process leaves that dies before its trial is over.
+void keep_progress(const Database& database, RunId run, const Record& record, std::int64_t trial) {
+  Record so_far;
+  so_far.outcome = Outcome::Interrupted;
+  so_far.step = record.step;
+  keep_outcome(database, run, so_far, trial);
 }
 
 /// False when the trial has another state at that step, which then stays.
-bool keep_state(const Database& database, std::int64_t trial, const Measured& measured,
+bool keep_state(const Database& database, std::int64_t trial, std::int64_t step, double epoch,
                 std::int64_t state) {
   database
       .kept(
           "INSERT INTO trial_states (trial, step, epoch, state) VALUES (?, ?, ?, ?) "
           "ON CONFLICT (trial, step) DO NOTHING")
-      .run(trial, measured.step, measured.epoch, state);
+      .run(trial, step, epoch, state);
   if (database.changes() == 1) return true;
   Cursor row = database.kept("SELECT state FROM trial_states WHERE trial = ? AND step = ?")
-                   .rows(trial, measured.step);
+                   .rows(trial, step);
   return row.next() && row.integer(0) == state;
 }
 
@@ -119,9 +107,40 @@ std::int64_t Store::State::metric(const Digest& definition) {
   return id;
 }
 
+std::int64_t Store::State::trial(const Digest& digest) {
+  {
+    Cursor row = database->kept("SELECT id FROM all_trials WHERE digest = ?").rows(digest);
+    if (row.next()) return row.integer(0);
+  }
+  database->kept("INSERT INTO all_trials (digest) VALUES (?)").run(digest);
+  return database->last_row();
+}
+
+std::int64_t Store::State::state(const Digest& digest) {
+  database->kept("INSERT INTO states (digest) VALUES (?) ON CONFLICT (digest) DO NOTHING")
+      .run(digest);
+  if (database->changes() == 1) return database->last_row();
+  Cursor row = database->kept("SELECT id FROM states WHERE digest = ?").rows(digest);
+  row.next();
+  return row.integer(0);
+}
+
+void Store::State::settle_blobs() {
+  // A twin of a blob, of another state with the same bytes, may have been removed after this one
+  // was written: then there is no checkpoint after all.
+  std::erase_if(new_blobs, [&](const Digest& blob) {
+    if (blobs->size(blob)) return false;
+    database->kept("DELETE FROM checkpoints WHERE blob = ?").run(blob);
+    return true;
+  });
+  blobs->sync(new_blobs);
+}
+
 void Store::State::flush() {
   if (!batch) return;
   try {
+    // Blob first, row second (law 6); and the other way round to remove one.
+    if (blobs && !new_blobs.empty()) settle_blobs();
     batch->commit();
   } catch (const Error& error) {
     // After a failed sync nobody knows what is on the disk, and later commits would go on as if
@@ -131,44 +150,102 @@ void Store::State::flush() {
     throw;
   }
   batch.reset();
+  new_blobs.clear();
+  for (const Digest& blob : std::exchange(old_blobs, {})) {
+    if (blobs) blobs->remove(blob);
+  }
 }
 
-void Store::keep(RunId run, const Record& record) {
-  State& state = *state_;
-  state.check_writable();
-  const Database& database = *state.database;
-  if (!state.batch) {
-    state.batch.emplace(database);
-    state.batch_begin = std::chrono::steady_clock::now();
+void Store::State::in_batch(const std::function<void()>& work) {
+  check_writable();
+  if (!batch) {
+    batch.emplace(*database);
+    batch_begin = std::chrono::steady_clock::now();
   }
+  const auto old_before = old_blobs.size();
   try {
-    Savepoint whole(database);
-    std::int64_t conflicts = 0;
-    const std::int64_t trial = keep_outcome(database, run, record);
-    const Measured* previous = nullptr;  // the metrics of one state come one after another
-    std::int64_t at = 0;
-    for (const Measured& measured : record.measured) {
-      if (!previous || previous->state != measured.state || previous->step != measured.step) {
-        at = state_id(database, measured.state);
-        if (!keep_state(database, trial, measured, at)) ++conflicts;
-      }
-      previous = &measured;
-      if (!keep_value(database, at, state.metric(measured.metric), measured.value)) ++conflicts;
-    }
-    if (conflicts > 0) {
-      database.kept("UPDATE runs SET conflicts = conflicts + ? WHERE id = ?").run(conflicts, run);
-    }
+    Savepoint whole(*database);
+    work();
     whole.release();
   } catch (const std::exception& error) {
-    state.metric_ids.clear();
+    metric_ids.clear();
+    old_blobs.resize(old_before);
     // Some errors, such as a full disk, make SQLite take back the whole batch.
-    if (!database.in_transaction()) {
-      state.broken = error.what();
-      state.batch.reset();
+    if (!database->in_transaction()) {
+      broken = error.what();
+      batch.reset();
     }
     throw;
   }
-  if (std::chrono::steady_clock::now() - state.batch_begin >= kBatch) state.flush();
+  if (std::chrono::steady_clock::now() - batch_begin >= kBatch) flush();
+}
+
+void Store::keep(RunId run, const Record& record, const std::vector<Share>& shares) {
+  State& store = *state_;
+  const Database& database = *store.database;
+  store.in_batch([&] {
+    std::vector<std::int64_t> trials;
+    bool over = false;
+    for (const Share& share : shares) {
+      trials.push_back(store.trial(share.trial));
+      if (share.over) {
+        keep_outcome(database, run, record, trials.back());
+      } else {
+        keep_progress(database, run, record, trials.back());
+      }
+      over = over || share.over;
+    }
+    database
+        .kept("UPDATE all_trials SET seconds = seconds + ?, trained = trained + ? WHERE digest = ?")
+        .run(record.seconds, record.trained, record.trial);
+
+    std::int64_t conflicts = 0;
+    const auto go_through = [&](const Digest& state, std::int64_t step, double epoch) {
+      const std::int64_t id = store.state(state);
+      for (const std::int64_t trial : trials) {
+        if (!keep_state(database, trial, step, epoch, id)) ++conflicts;
+      }
+      return id;
+    };
+    const Measured* previous = nullptr;  // the metrics of one state come one after another
+    std::int64_t at = 0;
+    for (const Measured& measured : record.measured) {
+      if (!previous || previous->state != measured.state || previous->step != measured.step)
+        at = go_through(measured.state, measured.step, measured.epoch);
+      previous = &measured;
+      if (!keep_value(database, at, store.metric(measured.metric), measured.value)) ++conflicts;
+    }
+    for (const Saved& saved : record.saved)
+      store.keep_checkpoint(run, saved, go_through(saved.state, saved.step, saved.epoch), trials);
+    if (conflicts > 0) {
+      database.kept("UPDATE runs SET conflicts = conflicts + ? WHERE id = ?").run(conflicts, run);
+    }
+    if (!record.saved.empty() || over) store.prune(trials);
+  });
+}
+
+void Store::adopt(RunId run, const Digest& trial, const std::vector<StateAt>& states,
+                  std::optional<std::int64_t> done) {
+  State& store = *state_;
+  const Database& database = *store.database;
+  store.in_batch([&] {
+    const std::int64_t id = store.trial(trial);
+    for (const auto& [step, epoch, digest] : states) {
+      const std::int64_t state = store.state(digest);
+      keep_state(database, id, step, epoch, state);
+      database
+          .kept(
+              "INSERT INTO checkpoint_trials (state, trial, step) "
+              "SELECT state, ?, ? FROM checkpoints WHERE state = ? ON CONFLICT DO NOTHING")
+          .run(id, step, state);
+    }
+    Record reached;
+    reached.outcome = Outcome::Done;
+    if (done) {
+      reached.step = *done;
+      keep_outcome(database, run, reached, id);
+    }
+  });
 }
 
 }  // namespace perturb

@@ -1,9 +1,12 @@
 #include "store/migrate.h"
 
+#include <array>
+
 #include <fmt/format.h>
 
 #include "perturb/core/error.h"
 #include "perturb/core/files.h"
+#include "store/layout_2.sql.h"
 #include "store/schema.sql.h"
 #include "store/views.h"
 
@@ -40,7 +43,10 @@ void check_references(const Database& database) {
 
 }  // namespace
 
-std::span<const Migration> migrations() { return {}; }
+std::span<const Migration> migrations() {
+  static constexpr std::array<Migration, 1> kAll = {{{2, kLayout2}}};
+  return kAll;
+}
 
 void create_tables(const Database& database) {
   Transaction transaction(database);

@@ -1,4 +1,4 @@
--- The tables of results.db, layout 1. docs/store.md explains them to users, whose interface are
+-- The tables of results.db, layout 2. docs/store.md explains them to users, whose interface are
 -- the views (views.cpp): tables may change with a new layout, views only grow.
 --
 -- A later layout is a migration (migrate.cpp) on top of this file; this file is then changed too,
@@ -11,7 +11,8 @@ CREATE TABLE experiments (
   description TEXT NOT NULL,
   source      TEXT NOT NULL,            -- the file's text, for provenance
   digest      BLOB NOT NULL,            -- of all that was declared: an unchanged one is left alone
-  members     INTEGER NOT NULL
+  members     INTEGER NOT NULL,
+  retention   INTEGER NOT NULL DEFAULT 1  -- of checkpoints: 0 none, 1 the newest, 2 all
 ) STRICT;
 
 -- Conditions are long and shared: a variation's control and all its interventions have the same.
@@ -65,6 +66,8 @@ CREATE TABLE members (
   UNIQUE (experiment, number)
 ) STRICT;
 
+CREATE INDEX member_trials ON members (trial, experiment);
+
 -- One row a member, one column a factor ("optimizer.lr"). Columns are added when a factor is
 -- first declared and never removed; their values keep the type that they had in the condition.
 CREATE TABLE factors (
@@ -87,6 +90,25 @@ CREATE TABLE trial_states (
 -- A trial is compared with its control at the same epoch. With the state, so that the index alone
 -- answers.
 CREATE INDEX trial_epochs ON trial_states (trial, epoch, state);
+
+-- The file blobs/aa/<blob> is there before a row refers to it, and goes after the last that does.
+CREATE TABLE checkpoints (
+  state INTEGER PRIMARY KEY REFERENCES states,
+  blob  BLOB NOT NULL,                  -- SHA-256 of the file
+  bytes INTEGER NOT NULL,
+  step  INTEGER NOT NULL,
+  run   INTEGER REFERENCES runs         -- the run that made it
+) STRICT;
+CREATE INDEX checkpoint_steps ON checkpoints (step);
+CREATE INDEX checkpoint_blobs ON checkpoints (blob);
+-- Who goes through a state with a checkpoint. Of the few such states only.
+CREATE TABLE checkpoint_trials (
+  state INTEGER NOT NULL REFERENCES checkpoints ON DELETE CASCADE,
+  trial INTEGER NOT NULL REFERENCES all_trials,
+  step  INTEGER NOT NULL,
+  PRIMARY KEY (state, trial)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX trial_checkpoints ON checkpoint_trials (trial, step);
 
 CREATE TABLE metrics (
   id         INTEGER PRIMARY KEY,

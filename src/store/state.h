@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
+#include <vector>
 
 #include "perturb/core/digest.h"
 #include "perturb/core/files.h"
@@ -30,6 +32,14 @@ struct Store::State {
   // Why the store takes nothing more; empty while it does.
   std::string broken;
 
+  std::optional<Blobs> blobs;
+  // Written by the batch's checkpoints: to be on the disk before their rows are.
+  std::vector<Digest> new_blobs;
+  // Of checkpoints that the batch removes: to go after their rows have gone.
+  std::vector<Digest> old_blobs;
+  // Checkpoints of these are not removed.
+  std::unordered_set<Digest> held;
+
   // Ids of metrics by definition; forgotten when what may have made them is rolled back.
   std::unordered_map<Digest, std::int64_t> metric_ids;
 
@@ -38,10 +48,22 @@ struct Store::State {
   /// Throws unless the store may be written to.
   void check_writable() const;
   void flush();
+  /// Runs `work` as a part of the batch, whole or not at all.
+  void in_batch(const std::function<void()>& work);
   /// Runs `work` in a transaction of its own, after the batch.
   void write(const std::function<void()>& work);
   /// The metric of that definition, which is made, without a name, if it is new.
   std::int64_t metric(const Digest& definition);
+  /// The trial of that digest, which is made, undeclared, if it is new.
+  std::int64_t trial(const Digest& digest);
+  std::int64_t state(const Digest& digest);
+  void keep_checkpoint(RunId run, const Saved& saved, std::int64_t state,
+                       const std::vector<std::int64_t>& trials);
+  /// Removes the trials' checkpoints that nobody wants any more.
+  void prune(const std::vector<std::int64_t>& trials);
+  void remove_checkpoint(std::int64_t state);
+  /// Makes the batch's blobs durable.
+  void settle_blobs();
   void declare_metrics(std::int64_t experiment, const std::vector<MetricRow>& metrics);
 };
 

@@ -113,6 +113,7 @@ Store Store::open(const fs::path& folder, Access access) {
                               state->database->path().string(), layout, kLayout),
                   "`perturb run FILE` brings it up to date, and leaves a copy of it");
     }
+    state->blobs.emplace(folder);
     return Store(std::move(state));
   }
 
@@ -120,6 +121,7 @@ Store Store::open(const fs::path& folder, Access access) {
   state->lock = lock_folder(folder);
   state->database = open_database(folder);
   state->writable = true;
+  state->blobs.emplace(folder);
   // We hold the lock, so whoever has not ended a run never will.
   if (state->database->integer("SELECT count(*) FROM runs WHERE outcome IS NULL") > 0)
     state->database->execute("UPDATE runs SET outcome = 'died' WHERE outcome IS NULL");
@@ -166,5 +168,10 @@ void Store::flush() {
 void Store::interrupt() const noexcept { state_->database->interrupt(); }
 
 const fs::path& Store::folder() const { return state_->folder; }
+
+const Blobs& Store::blobs() const {
+  assert(state_->blobs && "a store in memory has no blobs");
+  return *state_->blobs;
+}
 
 }  // namespace perturb

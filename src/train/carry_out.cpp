@@ -1,11 +1,16 @@
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <new>
-#include <optional>
 #include <string>
+#include <utility>
 
 #include <c10/util/Exception.h>
 
+#include "perturb/core/error.h"
+#include "perturb/experiment/calendar.h"
+#include "perturb/train/checkpoint.h"
+#include "perturb/train/handover.h"
 #include "perturb/train/session.h"
 #include "train/global_generator.h"
 
@@ -44,51 +49,164 @@ void explain(Record& record) {
   }
 }
 
-/// Trains from one measurement to the next.
-Outcome train(Session& session, const Assignment& assignment, Record& record, Progress& progress) {
-  for (const auto& measurement : assignment.measurements) {
-    const auto outcome = session.advance(measurement.step, progress);
-    if (outcome != Outcome::Done) return outcome;
-    const auto values = session.measure(measurement.metrics);
+class Stage {
+ public:
+  Stage(const Assignment& assignment, Progress& progress, const Means& means)
+      : assignment_(assignment), progress_(progress), means_(means) {}
+
+  /// The record of what was not reported.
+  Record carry_out() {
+    try {
+      const auto generator = global_generator_digest();
+      begin();
+      record_.outcome = go();
+      if (record_.outcome == Outcome::Diverged) {
+        record_.message = "a loss or parameter is not finite";
+      } else if (record_.outcome == Outcome::Interrupted) {
+        // What was done need not be done again. Which state it is, the owner of the store knows.
+        if (means_.blobs && session().step() > reported_to_) save({session().step(), 0, {}});
+      } else if (assignment_.heirs > 0) {
+        leave();
+      }
+      if (global_generator_digest() != generator) {
+        // Then the results depend on what else ran in this process: worse than none.
+        fail(record_, Outcome::Failed, "a bug: something drew from LibTorch's global generator");
+      }
+    } catch (...) {
+      explain(record_);
+    }
+    finish();
+    return std::move(record_);
+  }
+
+ private:
+  Session& session() { return *live_.session; }
+
+  void begin() {
+    clock_ = std::chrono::steady_clock::now();
+    reported_to_ = assignment_.begin;
+    if (assignment_.begin > 0 && means_.handover) {
+      auto left = means_.handover->take(assignment_.start);
+      if (left.live.session) {
+        live_ = std::move(left.live);
+        session().go_on(assignment_);
+        return;
+      }
+      if (left.snapshot) {
+        start_anew();
+        session().restore(*left.snapshot);
+        return;
+      }
+    }
+    if (assignment_.begin > 0) {
+      read_checkpoint();
+    } else {
+      start_anew();
+    }
+  }
+
+  void start_anew() {
+    live_.data = means_.data;
+    live_.session = std::make_unique<Session>(assignment_, means_.registries, *means_.data);
+  }
+
+  void read_checkpoint() {
+    record_.start_lost = true;
+    if (!means_.blobs || !assignment_.checkpoint)
+      throw Error(ExitCode::Store, "the state to go on from is not there any more");
+    const auto bytes = means_.blobs->get(*assignment_.checkpoint);
+    start_anew();
+    session().restore(snapshot_from(bytes, session().state()));
+    record_.start_lost = false;
+  }
+
+  /// From one measurement or checkpoint to the next.
+  Outcome go() {
+    auto measurement = assignment_.measurements.begin();
+    auto next_save = assignment_.saves.begin();
+    const auto measurements_end = assignment_.measurements.end();
+    const auto saves_end = assignment_.saves.end();
+    while (measurement != measurements_end || next_save != saves_end) {
+      auto step = assignment_.end;
+      if (measurement != measurements_end) step = measurement->step;
+      if (next_save != saves_end) step = std::min(step, next_save->step);
+      const auto outcome = session().advance(step, progress_);
+      if (outcome != Outcome::Done) return outcome;
+      if (measurement != measurements_end && measurement->step == step) measure(*measurement++);
+      if (next_save == saves_end || next_save->step != step) continue;
+      if (means_.blobs) save(*next_save);
+      ++next_save;
+      // The last checkpoint's record is that of the whole stage.
+      if (means_.blobs && step < assignment_.end) report();
+    }
+    return session().advance(assignment_.end, progress_);
+  }
+
+  void measure(const Measurement& measurement) {
+    const auto values = session().measure(measurement.metrics);
     for (std::size_t i = 0; i < values.size(); ++i) {
-      record.measured.push_back({
+      record_.measured.push_back({
           .step = measurement.step,
           .epoch = measurement.epoch,
           .state = measurement.state,
-          .metric = assignment.metrics[measurement.metrics[i]].definition(),
+          .metric = assignment_.metrics[measurement.metrics[i]].definition(),
           .value = values[i],
       });
     }
   }
-  return session.advance(assignment.end, progress);
-}
+
+  void save(const Save& save) {
+    const auto bytes = to_safetensors(session().state(), session().optimizer(), save.step);
+    record_.saved.push_back({save.step, save.epoch, save.state, means_.blobs->put(bytes),
+                             static_cast<std::int64_t>(bytes.size())});
+  }
+
+  /// Hands over to the heirs, in memory if there is room.
+  void leave() {
+    if (means_.handover && means_.handover->leave(assignment_.last, live_, assignment_.heirs))
+      return;
+    if (!means_.blobs) throw Error(ExitCode::Bug, "there is no place to leave a state");
+    const bool is_saved = !record_.saved.empty() && record_.saved.back().step == assignment_.end;
+    if (is_saved) return;
+    const Calendar calendar(assignment_.trial.timeline, assignment_.examples);
+    save({assignment_.end, calendar.epochs_before(assignment_.end), assignment_.last});
+  }
+
+  void report() {
+    record_.outcome = Outcome::Done;
+    finish();
+    means_.report(std::exchange(record_, {}));
+  }
+
+  /// Fills in what has passed since the last report.
+  void finish() {
+    record_.trial = assignment_.trial.id;
+    // A session that is gone was left to heirs at the end, or never began.
+    if (live_.session) {
+      record_.step = session().step();
+    } else {
+      record_.step = record_.outcome == Outcome::Done ? assignment_.end : assignment_.begin;
+    }
+    record_.trained = std::max<Step>(0, record_.step - reported_to_);
+    reported_to_ = record_.step;
+    const auto now = std::chrono::steady_clock::now();
+    record_.seconds = std::chrono::duration<double>(now - clock_).count();
+    clock_ = now;
+  }
+
+  const Assignment& assignment_;
+  Progress& progress_;
+  const Means& means_;
+  Live live_;
+  Record record_;
+  Step reported_to_ = 0;
+  std::chrono::steady_clock::time_point clock_;
+};
 
 }  // namespace
 
-Record carry_out(const Assignment& assignment, const Registries& registries, const Dataset& data,
-                 Progress& progress) {
-  const auto begin = std::chrono::steady_clock::now();
-  Record record;
-  record.trial = assignment.trial.id;
-  std::optional<Session> session;
-  try {
-    const auto generator = global_generator_digest();
-    session.emplace(assignment, registries, data);
-    record.outcome = train(*session, assignment, record, progress);
-    if (record.outcome == Outcome::Diverged) {
-      record.message = "a loss or parameter is not finite";
-    }
-    if (global_generator_digest() != generator) {
-      // Then the results depend on what else ran in this process: worse than none.
-      fail(record, Outcome::Failed, "a bug: something drew from LibTorch's global generator");
-    }
-  } catch (...) {
-    explain(record);
-  }
-  if (session) record.step = record.trained = session->step();
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-  record.seconds = elapsed.count();
-  return record;
+Record carry_out(const Assignment& assignment, Progress& progress, const Means& means) {
+  return Stage(assignment, progress, means).carry_out();
 }
 
 }  // namespace perturb

@@ -57,6 +57,11 @@ FlatState::FlatState(const std::vector<Model*>& models, c10::Device device) {
           buffers_.narrow(0, offset, buffer.tensor.numel()).view(buffer.tensor.sizes());
       view.copy_(buffer.tensor);
       buffer.tensor.set_data(view);
+      if (!names.insert(buffer.name).second) {
+        throw Error(ExitCode::Bug, "two models of the task have a buffer " + buffer.name);
+      }
+      buffer_layout_.push_back({buffer.name, Role::Weight, offset, buffer.tensor.numel(),
+                                buffer.tensor.sizes().vec()});
       offset += buffer.tensor.numel();
     }
   }
@@ -68,12 +73,24 @@ void FlatState::reset_moments(std::size_t count) {
   updates_ = 0;
 }
 
-void FlatState::copy_from(const FlatState& other) {
-  parameters_.copy_(other.parameters_);
-  buffers_.copy_(other.buffers_);
-  reset_moments(other.moments_.size());
-  for (std::size_t i = 0; i < moments_.size(); ++i) moments_[i].copy_(other.moments_[i]);
-  updates_ = other.updates_;
+std::size_t Snapshot::bytes() const {
+  std::size_t bytes = parameters.nbytes() + buffers.nbytes();
+  for (const auto& moment : moments) bytes += moment.nbytes();
+  return bytes;
+}
+
+Snapshot FlatState::snapshot() const {
+  Snapshot copy{parameters_.clone(), buffers_.clone(), {}, updates_};
+  for (const auto& moment : moments_) copy.moments.push_back(moment.clone());
+  return copy;
+}
+
+void FlatState::restore(const Snapshot& other) {
+  parameters_.copy_(other.parameters);
+  buffers_.copy_(other.buffers);
+  reset_moments(other.moments.size());
+  for (std::size_t i = 0; i < moments_.size(); ++i) moments_[i].copy_(other.moments[i]);
+  updates_ = other.updates;
 }
 
 }  // namespace perturb

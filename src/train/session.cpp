@@ -6,7 +6,9 @@
 
 #include <ATen/ATen.h>
 
+#include "perturb/core/error.h"
 #include "perturb/core/random.h"
+#include "perturb/experiment/calendar.h"
 #include "perturb/train/draw.h"
 #include "perturb/train/intervention.h"
 #include "perturb/train/metric.h"
@@ -28,15 +30,17 @@ std::uint64_t seed(const Condition& condition, std::string_view stream) {
 struct Session::Parts {
   Parts(const Assignment& assignment, const Registries& registries, const Dataset& data);
 
+  /// Takes the assignment's metrics, and forgets what was in force.
+  void begin();
   /// Puts what is in force from `step` on in force.
   void enter();
   void take_step();
   Examples batch();
 
-  const Assignment& assignment;
+  const Assignment* assignment;
   const Registries& registries;
   const Dataset& data;
-  const Calendar calendar;
+  Calendar calendar;
   const c10::Device device;
 
   std::unique_ptr<Task> task;
@@ -65,11 +69,11 @@ struct Session::Parts {
 };
 
 std::vector<Model*> Session::Parts::start_task() {
-  const auto& condition = assignment.trial.start();
-  if (data.train.size() != assignment.examples) {
+  const auto& condition = assignment->trial.start();
+  if (data.train.size() != assignment->examples) {
     throw Error(ExitCode::Usage,
                 "the data set has " + std::to_string(data.train.size()) +
-                    " training examples, the plan counted " + std::to_string(assignment.examples),
+                    " training examples, the plan counted " + std::to_string(assignment->examples),
                 "did its files change while the run was going on?");
   }
   task = registries.tasks.at(condition.text("task.kind"))(condition);
@@ -78,40 +82,50 @@ std::vector<Model*> Session::Parts::start_task() {
 
 Session::Parts::Parts(const Assignment& assignment_, const Registries& registries_,
                       const Dataset& data_)
-    : assignment(assignment_),
+    : assignment(&assignment_),
       registries(registries_),
       data(data_),
       calendar(assignment_.trial.timeline, assignment_.examples),
       device(assignment_.trial.start().text("train.device")),
       state(start_task(), device),
       watch(device.is_cpu()) {
-  for (const auto& operation : assignment.trial.timeline.at_init) {
+  for (const auto& operation : assignment->trial.timeline.at_init) {
     const auto& make = registries.interventions.at(operation.kind);
-    make(operation.parameters, assignment.trial.start())->perturb(state, 0);
+    make(operation.parameters, assignment->trial.start())->perturb(state, 0);
   }
   initial = state.parameters().clone();
   watch.add(at::zeros({}, initial.options()), initial);
-  for (const auto& metric : assignment.metrics) {
+  begin();
+}
+
+void Session::Parts::begin() {
+  calendar = Calendar(assignment->trial.timeline, assignment->examples);
+  until = step;
+  metrics.clear();
+  for (const auto& metric : assignment->metrics) {
     metrics.push_back(registries.metrics.at(metric.kind)(metric.parameters));
   }
 }
 
 void Session::Parts::enter() {
-  const auto& stretches = assignment.trial.timeline.stretches;
+  const auto& stretches = assignment->trial.timeline.stretches;
   const auto found = std::find_if(stretches.begin(), stretches.end(),
                                   [&](const Stretch& other) { return step < other.window.end; });
   stretch = &*found;
   until = stretch->window.end;
   const auto& condition = stretch->condition;
 
-  if (const auto& kind = condition.text("optimizer.kind"); kind != optimizer_kind) {
+  const auto& kind = condition.text("optimizer.kind");
+  if (!optimizer || kind != optimizer_kind) optimizer = registries.optimizers.at(kind)();
+  if (kind == optimizer_kind && optimizer->moments() != state.moments().size())
+    throw Error(ExitCode::Store, "the checkpoint does not have what " + kind + " remembers");
+  if (kind != optimizer_kind) {
     // Moments of one kind of optimizer mean nothing to another.
     optimizer_kind = kind;
-    optimizer = registries.optimizers.at(kind)();
     state.reset_moments(optimizer->moments());
   }
   optimizer->configure(condition);
-  schedule = registries.schedules.at(condition.text("schedule.kind"))(condition, assignment.end);
+  schedule = registries.schedules.at(condition.text("schedule.kind"))(condition);
   active.clear();
   for (const auto& operation : stretch->active) {
     active.push_back(registries.interventions.at(operation.kind)(operation.parameters, condition));
@@ -153,6 +167,35 @@ Session::Session(const Assignment& assignment, const Registries& registries, con
 
 Session::~Session() = default;
 
+void Session::go_on(const Assignment& next) {
+  parts_->assignment = &next;
+  parts_->begin();
+}
+
+void Session::restore(const Snapshot& saved) {
+  auto& parts = *parts_;
+  const auto& assignment = *parts.assignment;
+  const auto& now = parts.state;
+  if (saved.parameters.numel() != now.parameters().numel() ||
+      saved.buffers.numel() != now.buffers().numel()) {
+    throw Error(ExitCode::Store, "the checkpoint is of another model",
+                "`perturb verify` finds what is wrong with a store");
+  }
+  parts.state.restore(saved);
+  parts.step = assignment.begin;
+  parts.until = parts.step;
+  // The moments belong to what was in force at the step before.
+  for (const auto& stretch : assignment.trial.timeline.stretches) {
+    if (stretch.window.begin >= parts.step) break;
+    parts.optimizer_kind = stretch.condition.text("optimizer.kind");
+  }
+  parts.optimizer.reset();
+  // What is in the checkpoint was finite when it was written.
+  parts.watch.first_not_finite();
+}
+
+const std::string& Session::optimizer() const { return parts_->optimizer_kind; }
+
 Step Session::step() const { return parts_->step; }
 
 const FlatState& Session::state() const { return parts_->state; }
@@ -160,7 +203,8 @@ const FlatState& Session::state() const { return parts_->state; }
 Outcome Session::advance(Step until, Progress& progress) {
   auto& parts = *parts_;
   while (true) {
-    if (parts.watch.is_full() || parts.step >= until) {
+    const bool stopping = progress.stop.load(std::memory_order_relaxed);
+    if (parts.watch.is_full() || parts.step >= until || stopping) {
       if (const auto back = parts.watch.first_not_finite()) {
         // What was seen last belongs to the step before this one; the initial state, which no
         // step made, counts as step 0.
@@ -171,7 +215,7 @@ Outcome Session::advance(Step until, Progress& progress) {
       progress.loss.store(parts.watch.last_loss(), std::memory_order_relaxed);
     }
     if (parts.step >= until) return Outcome::Done;
-    if (progress.stop.load(std::memory_order_relaxed)) return Outcome::Interrupted;
+    if (stopping) return Outcome::Interrupted;
     if (parts.step >= parts.until) parts.enter();
     parts.take_step();
     ++parts.step;

@@ -25,6 +25,17 @@ void write_atomically(const std::filesystem::path& path, std::string_view bytes)
 /// crash the name stands for the whole file or for what it stood for before. Throws Error(Disk).
 void publish(const std::filesystem::path& finished, const std::filesystem::path& path);
 
+/// Writes beside `path` and renames: other processes see the whole file or what stood there, but
+/// a power cut may take away or empty a file that is new. One that stood there is replaced only by
+/// bytes that are on the disk, for somebody may have synced it. Throws Error(Disk).
+void write_unsynced(const std::filesystem::path& path, std::string_view bytes);
+
+/// Makes what the file holds survive a power cut; its name is in its folder. Throws Error(Disk).
+void sync_file(const std::filesystem::path& path);
+
+/// Makes the names in the folder survive a power cut. Throws Error(Disk).
+void sync_folder(const std::filesystem::path& folder);
+
 /// An advisory lock (flock) on a file that is created if need be. Released by the
 /// destructor, or by the kernel when the process ends in any way.
 class FileLock {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "perturb/core/diagnostic.h"
+#include "perturb/experiment/assignment.h"
 #include "perturb/experiment/calendar.h"
 #include "perturb/experiment/condition.h"
 #include "perturb/experiment/schema.h"
@@ -20,74 +21,21 @@
 
 namespace perturb {
 
-/// When a metric is measured.
-struct Every {
-  enum class Kind {
-    Never,
-    Epoch,   ///< at the end of every `n`-th epoch, and at the end of the run
-    Steps,   ///< before steps n, 2n, ..., and at the end of the run
-    Listed,  ///< at the listed steps; 0 is the state after initialisation
-    End,     ///< at the end of the run
+/// [checkpoints]: when states are saved, and for how long.
+struct CheckpointPolicy {
+  enum class Keep {
+    Needed,  ///< until the trial is done and whatever is compared with it was measured
+    Last,    ///< the newest of every trial, so that more epochs go on from it
+    All,
   };
-  Kind kind = Kind::Epoch;
-  std::int64_t n = 1;
-  std::vector<Step> steps;
-};
-
-/// A metric as asked for. Its definition (kind, parameters, revision) is its identity; how
-/// often it is taken is not.
-struct MetricSpec {
-  std::string kind;
-  std::map<std::string, Value> parameters;
-  std::string label;  ///< what results call it: "test.accuracy"
-  Every every;
-  std::int64_t revision = 1;
-
-  Digest definition() const;
+  Every every;  ///< by default every epoch; the end of a run is saved, too, unless Never
+  Keep keep = Keep::Last;
 };
 
 struct PlotSpec {
   std::string kind;
   std::map<std::string, Value> parameters;
   std::vector<std::string> average_over;
-};
-
-/// One trial, resolved.
-struct Trial {
-  std::size_t variation = 0;
-  std::size_t alternative = 0;  ///< 0: the control; otherwise 1 + the intervention's number
-  Condition condition;          ///< of the variation; an intervention does not change it
-  std::vector<Operation> operations;
-  Timeline timeline;
-  Digest id;  ///< law 1
-
-  /// What is in force at step 0: the variation's condition, or what an intervention sets of it
-  /// for the whole run. Model, data and seeds come from here.
-  const Condition& start() const { return timeline.stretches.front().condition; }
-};
-
-/// Columns of the trial in result tables: every field of its variation's condition, and what
-/// its intervention sets, as "set.<path>" and "<kind>.<parameter>".
-std::vector<std::pair<std::string, Value>> factors_of(const Trial& trial);
-
-/// The operations as JSON, for the store and for people.
-std::string to_json(const std::vector<Operation>& operations);
-
-/// When to measure what in a trial, in step order.
-struct Measurement {
-  Step step = 0;
-  double epoch = 0;
-  Digest state;
-  std::vector<std::size_t> metrics;  ///< indices into Assignment::metrics
-};
-
-/// Everything that a training half needs to carry a trial out; plain data.
-struct Assignment {
-  Trial trial;
-  std::int64_t examples = 0;  ///< training examples, for the calendar
-  Step end = 0;
-  std::vector<MetricSpec> metrics;
-  std::vector<Measurement> measurements;
 };
 
 class Experiment {
@@ -111,6 +59,7 @@ class Experiment {
   const std::string& source() const;
   const std::vector<MetricSpec>& metrics() const;
   const std::vector<PlotSpec>& plots() const;
+  const CheckpointPolicy& checkpoints() const;
   const std::vector<Diagnostic>& warnings() const;
 
   /// Paths that vary, in file order; and "set.<path>" or "<kind>.<parameter>" of interventions.
@@ -138,8 +87,11 @@ class Experiment {
   const DataFacts& data(const Trial& trial) const;
   /// The step at which the trial ends. Needs the data set's size: 0 when it is unknown.
   Step end(const Trial& trial) const;
-  /// When what is measured, without the states' digests, which cost a hash each.
+  /// When what is measured, without the states' digests.
   std::vector<Measurement> measurements(const Trial& trial) const;
+  /// The steps in (0, end] at which the policy saves the trial's state, in order.
+  std::vector<Step> saves(const Trial& trial) const;
+  /// The whole trial as one stage, nothing saved.
   Assignment assignment(std::size_t number) const;
 
   /// Why this build cannot run the experiment although it is valid; empty when it can.

@@ -60,6 +60,16 @@ struct Timeline {
 /// that `set` leaves at the value it has changes nothing, in particular not the identity.
 Timeline timeline(const Condition& condition, const std::vector<Operation>& operations);
 
+/// What identities are made of: trials share their past as far as these texts and the bounds of
+/// their stretches agree.
+struct Past {
+  std::string before;               ///< fixed before step 0: data, model, operations at init
+  std::vector<std::string> within;  ///< in force over each stretch of the timeline
+};
+
+Digest trial_digest(const Timeline& timeline, const Past& past);
+Digest state_digest(const Timeline& timeline, const Past& past, Step at);
+
 /// Computes identities. Safe to use from several threads.
 class Identity {
  public:
@@ -67,14 +77,18 @@ class Identity {
   Identity(Identity&&) noexcept;
   ~Identity();
 
+  Past past(const Timeline& timeline, const Digest& data) const;
   /// The trial as such, whatever its length, on data of this digest.
-  Digest trial(const Timeline& timeline, const Digest& data) const;
+  Digest trial(const Timeline& timeline, const Digest& data) const {
+    return trial_digest(timeline, past(timeline, data));
+  }
   /// The state before step `at`: init operations, and what is in force over [0, at).
-  Digest state(const Timeline& timeline, Step at, const Digest& data) const;
+  Digest state(const Timeline& timeline, Step at, const Digest& data) const {
+    return state_digest(timeline, past(timeline, data), at);
+  }
 
  private:
   struct Roles;
-  std::string past(const Timeline& timeline, Step until, const Digest& data) const;
   std::unique_ptr<Roles> roles_;
 };
 

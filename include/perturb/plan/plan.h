@@ -1,5 +1,10 @@
-// What a run will do, decided before anything is done: which trials the store answers and
-// which have to be trained. Pure: an experiment and what is known go in, a plan comes out.
+// What a run will do, decided before anything is done: which trials the store answers, which
+// stages have to be carried out, and from where. Pure: an experiment and what is known go in, a
+// plan comes out.
+//
+// Laws 4 and 5: trials are paths through a tree of states; a stage that several of them have is
+// carried out once; a state with a checkpoint is not computed again, and neither is anything
+// before it that nobody asks about.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "perturb/core/digest.h"
@@ -17,7 +23,7 @@ namespace perturb {
 
 /// Why a trial is, or is not, carried out.
 enum class Reason {
-  Cached,      ///< trained as far as asked, and every metric is there
+  Cached,      ///< reached as far as asked, and every metric is there
   Diverged,    ///< it diverged before; it would again, bit for bit
   New,         ///< the store has never seen it
   Longer,      ///< it was trained, but not as far as asked now
@@ -35,6 +41,32 @@ struct Planned {
   /// False when another member of the experiment is the same trial, goes at least as far,
   /// measures at least as much, and so answers for it.
   bool first = true;
+  /// Of a trial that runs: steps before this one need not be trained again. 0: all must.
+  Step from = 0;
+};
+
+inline constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+/// A stretch of one or more trials that is carried out in one piece.
+struct Stage {
+  std::size_t trial = 0;        ///< the number of one that passes; it says what is in force
+  std::size_t parent = kNone;   ///< the stage that it goes on from
+  std::optional<Digest> checkpoint;  ///< or the blob; neither: from initialisation, at step 0
+  Step begin = 0;
+  Step end = 0;
+  std::vector<std::pair<Step, std::uint32_t>> needs;  ///< metrics to measure, in step order
+  std::vector<std::size_t> trials;  ///< numbers of all that pass, each trial's first
+  std::size_t heirs = 0;            ///< stages that go on from it
+  bool is_an_end = false;           ///< some trial ends at its end
+
+  Step steps() const { return end - begin; }
+};
+
+/// States that trials go through and the store has from elsewhere.
+struct Adoption {
+  std::size_t trial = 0;
+  std::vector<StateAt> states;
+  bool done = false;  ///< the trial's end is among them
 };
 
 /// Steps to run of trials that train this model on these data: what an estimate of time needs.
@@ -47,8 +79,11 @@ struct Work {
 struct Plan {
   std::vector<Planned> trials;     ///< by trial number
   std::vector<std::size_t> order;  ///< numbers of the trials to carry out, controls first
-  std::int64_t steps_asked = 0;    ///< over distinct trials
-  std::int64_t steps_to_run = 0;
+  std::vector<Stage> stages;       ///< in the order to carry them out in; parents come earlier
+  std::vector<Adoption> adoptions;
+  std::int64_t steps_asked = 0;   ///< over distinct trials
+  std::int64_t steps_shared = 0;  ///< of these, when what they have in common is trained once
+  std::int64_t steps_to_run = 0;  ///< of these, what the store does not have
   std::size_t distinct = 0;
   std::size_t cached = 0;  ///< distinct trials that the store answers
   std::vector<Work> work;  ///< steps_to_run, by model and data
@@ -56,8 +91,16 @@ struct Plan {
 
 Plan make_plan(const Experiment& experiment, const Store& store);
 
-/// Puts the trials to carry out into a random order. Results do not depend on it (law 3).
+/// Puts the stages that wait for no other into a random order. Results do not depend on it (law 3).
 void shuffle(Plan& plan, std::uint64_t seed);
+
+/// What whoever trains has to know of a stage. `handed_over`: the blob with the state that its
+/// parent left, if it was saved.
+Assignment assignment(const Experiment& experiment, const Plan& plan, std::size_t stage,
+                      std::optional<Digest> handed_over = {});
+
+/// Says of a stage that was stopped under way which state it saved.
+void name_states(const Experiment& experiment, const Stage& stage, Record& record);
 
 /// Seconds that the plan takes with so many workers, from the median speed of what the store
 /// holds. Nothing when there is work of a kind that the store has never seen.

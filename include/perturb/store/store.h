@@ -20,6 +20,7 @@
 
 #include "perturb/core/digest.h"
 #include "perturb/core/value.h"
+#include "perturb/store/blobs.h"
 #include "perturb/store/record.h"
 
 namespace perturb {
@@ -47,6 +48,14 @@ struct MetricRow {
   std::string parameters;  ///< JSON of kind, parameters and revision
 };
 
+/// Which checkpoints an experiment wants kept. Of several experiments, the one that wants most
+/// decides.
+enum class Retention {
+  None = 0,  ///< of a trial that is done, none; before, the newest
+  Last = 1,  ///< the newest of every trial
+  All = 2,
+};
+
 struct ExperimentRow {
   std::string name;
   std::string description;
@@ -54,6 +63,7 @@ struct ExperimentRow {
   Digest digest;       ///< of all members, metrics and factors, so that an unchanged one is seen
   std::int64_t members = 0;
   std::vector<MetricRow> metrics;
+  Retention retention = Retention::Last;
 };
 
 /// Who ran, where and with what; law 3's fingerprint.
@@ -77,6 +87,31 @@ struct Known {
   std::int64_t trained = 0;  ///< optimizer steps, likewise
   /// (step, metric definition) pairs measured; metrics by index into the list that was asked for.
   std::vector<std::pair<std::int64_t, std::uint32_t>> measured;
+};
+
+/// A trial that a record is about.
+struct Share {
+  Digest trial;
+  bool over = true;  ///< the record's outcome is the trial's; otherwise more is to come
+};
+
+/// A state that a trial goes through.
+struct StateAt {
+  std::int64_t step = 0;
+  double epoch = 0;
+  Digest state;
+};
+
+struct Checkpoint {
+  Digest blob;
+  std::int64_t bytes = 0;
+  std::int64_t step = 0;
+};
+
+/// What the store holds of one state: it was reached, or there would be nothing.
+struct KnownState {
+  std::optional<Checkpoint> checkpoint;
+  std::vector<std::uint32_t> metrics;  ///< measured; by index into the list that was asked for
 };
 
 /// A cell of an answer, of the type that SQLite gives it; monostate is null. A metric that is
@@ -128,9 +163,17 @@ class Store {
   /// and by `flush`; only then do readers see it and does it survive a crash. Whatever throws
   /// Error(Disk) has lost the batch, and so will every later call: open the store anew.
   ///
-  /// Merges with what is there. A value that (state, metric) has already stays; one that differs
-  /// is counted in `runs.conflicts`, since by law 3 it cannot. See Known for outcomes.
-  void keep(RunId run, const Record& record);
+  /// The record is about all `shares`: each goes through the states in it. Merges with what is
+  /// there. A value that (state, metric) has already stays; one that differs is counted in
+  /// `runs.conflicts`, since by law 3 it cannot. See Known for outcomes. Blobs of checkpoints are
+  /// made durable before the batch is committed, and those that newer ones replace (Retention) are
+  /// removed after it.
+  void keep(RunId run, const Record& record, const std::vector<Share>& shares);
+  void keep(RunId run, const Record& record) { keep(run, record, {{record.trial, true}}); }
+  /// The trial goes through these states, which the store has from others; with `done`, as far as
+  /// that. Part of the batch, like `keep`.
+  void adopt(RunId run, const Digest& trial, const std::vector<StateAt>& states,
+             std::optional<std::int64_t> done);
   /// Makes durable what was kept. Call it whenever there is nothing else to do, and at the end.
   void flush();
 
@@ -138,6 +181,18 @@ class Store {
   /// in Known::measured. Trials unknown to the store are absent.
   std::unordered_map<Digest, Known> known(const std::vector<Digest>& trials,
                                           const std::vector<Digest>& metrics) const;
+
+  /// What is known of each of these states; absent where nothing is.
+  std::unordered_map<Digest, KnownState> states(const std::vector<Digest>& states,
+                                                const std::vector<Digest>& metrics) const;
+  /// Whether any state is known.
+  bool has_states() const;
+  /// The steps at which any checkpoint was made, in order.
+  std::vector<std::int64_t> checkpoint_steps() const;
+  /// Checkpoints of these states are not removed while this store is open, whatever replaces them.
+  void hold(const std::vector<Digest>& states);
+  /// Forgets a checkpoint that cannot be read. Part of the batch.
+  void forget(const Digest& state);
 
   /// Median seconds of a step over done trials whose condition has these values; 0 if none.
   double seconds_per_step(std::string_view model_kind, std::string_view data_kind) const;
@@ -150,6 +205,8 @@ class Store {
   void interrupt() const noexcept;
 
   const std::filesystem::path& folder() const;
+  /// Where checkpoints are. A store in memory has none.
+  const Blobs& blobs() const;
 
  private:
   struct State;

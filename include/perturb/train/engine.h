@@ -2,13 +2,14 @@
 // shared library that is loaded when something trains; this header is free of LibTorch.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "perturb/core/progress.h"
-#include "perturb/experiment/experiment.h"
+#include "perturb/experiment/assignment.h"
 #include "perturb/store/record.h"
 
 namespace perturb {
@@ -29,19 +30,26 @@ struct Numerics {
 
 struct EngineOptions {
   std::vector<std::filesystem::path> data_folders;  ///< searched in order for data sets
+  std::filesystem::path store;  ///< whose blobs take and give checkpoints; empty: none are saved
+  /// For states that wait for stages that go on from them; what does not fit is saved instead.
+  std::size_t memory = std::size_t{1} << 30;
 };
+
+/// Takes what a stage has done so far. Called in the thread that carries it out.
+using Report = std::function<void(Record&&)>;
 
 class Engine {
  public:
   virtual ~Engine() = default;
   virtual Numerics numerics(bool measure) const = 0;
-  /// Carries a trial out in the calling thread. Safe to call from several threads at once;
-  /// data sets are shared. Never throws: whatever goes wrong is in the record.
-  virtual Record train(const Assignment& assignment, Progress& progress) = 0;
+  /// Carries a stage out in the calling thread. Safe to call from several threads at once;
+  /// data sets are shared. Reports what was done at every checkpoint; returns the record of the
+  /// rest. Never throws: whatever goes wrong is in the record.
+  virtual Record train(const Assignment& assignment, Progress& progress, const Report& report) = 0;
 };
 
 /// Goes up whenever this header or what it includes changes.
-inline constexpr int kEngineVersion = 1;
+inline constexpr int kEngineVersion = 2;
 
 }  // namespace perturb
 

@@ -27,6 +27,16 @@ struct Slice {
   Tensor of(const Tensor& vector) const;
 };
 
+/// The values of a state, without the models that they belong to: what a stage hands over.
+struct Snapshot {
+  Tensor parameters;
+  Tensor buffers;
+  std::vector<Tensor> moments;
+  std::int64_t updates = 0;
+
+  std::size_t bytes() const;
+};
+
 class FlatState {
  public:
   /// Moves the models' parameters and buffers to `device` and makes them views of this state,
@@ -38,6 +48,8 @@ class FlatState {
   const Tensor& gradients() const { return gradients_; }
   const Tensor& buffers() const { return buffers_; }
   const std::vector<Slice>& layout() const { return layout_; }
+  /// Where each buffer lies in `buffers()`; roles mean nothing there.
+  const std::vector<Slice>& buffer_layout() const { return buffer_layout_; }
 
   /// The optimizer's memory: vectors as long as the parameters.
   const std::vector<Tensor>& moments() const { return moments_; }
@@ -46,8 +58,10 @@ class FlatState {
   void count_update() { ++updates_; }
   void reset_moments(std::size_t count);
 
+  /// A copy.
+  Snapshot snapshot() const;
   /// Takes over the values of a state with the same layout.
-  void copy_from(const FlatState& other);
+  void restore(const Snapshot& other);
 
  private:
   Tensor parameters_;
@@ -56,6 +70,7 @@ class FlatState {
   std::vector<Tensor> moments_;
   std::int64_t updates_ = 0;
   std::vector<Slice> layout_;
+  std::vector<Slice> buffer_layout_;
 };
 
 }  // namespace perturb

@@ -35,9 +35,9 @@ using DatasetFactory =
     std::function<Dataset(const Condition&, const std::vector<std::filesystem::path>& folders)>;
 /// Still without hyperparameters: configure() comes next.
 using OptimizerFactory = std::function<std::unique_ptr<Optimizer>()>;
-/// `end`: the step at which the run ends, for schedules that aim at it.
-using ScheduleFactory =
-    std::function<std::unique_ptr<Schedule>(const Condition&, std::int64_t end)>;
+/// A schedule that aims at the end of the run finds that step in its own fields: what stages share
+/// must not depend on where a trial ends.
+using ScheduleFactory = std::function<std::unique_ptr<Schedule>(const Condition&)>;
 using InterventionFactory =
     std::function<std::unique_ptr<Intervention>(const Parameters&, const Condition&)>;
 using MetricFactory = std::function<std::unique_ptr<Metric>(const Parameters&)>;

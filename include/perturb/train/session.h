@@ -1,4 +1,4 @@
-// One trial under way: its state, and the loop that takes it from step to step. What is in force
+// A trial under way: its state, and the loop that takes it from step to step. What is in force
 // when, and what is measured when, comes resolved in the assignment; the session decides nothing.
 //
 // Laws: the state at a step depends on the assignment's past alone, not on where anybody paused or
@@ -6,10 +6,14 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "perturb/core/progress.h"
-#include "perturb/experiment/experiment.h"
+#include "perturb/experiment/assignment.h"
+#include "perturb/store/blobs.h"
 #include "perturb/store/record.h"
 #include "perturb/train/dataset.h"
 #include "perturb/train/flat_state.h"
@@ -17,12 +21,20 @@
 
 namespace perturb {
 
+class Handover;
+
 class Session {
  public:
-  /// Builds the state at step 0, operations at init carried out. `assignment`, `registries` and
-  /// `data` (on the condition's device) must outlive the session.
+  /// Builds the state at step 0, operations at init carried out. `registries` and `data` (on the
+  /// condition's device) must outlive the session, and `assignment` its use.
   Session(const Assignment& assignment, const Registries& registries, const Dataset& data);
   ~Session();
+
+  /// Goes on with another assignment, whose trial has had the same past until now.
+  void go_on(const Assignment& next);
+  /// Puts the state before the assignment's first step in place, as a snapshot or checkpoint of
+  /// another session has it. Throws Error(Store) when it does not fit the model.
+  void restore(const Snapshot& state);
 
   /// Takes steps until step() is `until` (Done), or a loss or parameter is not finite any more
   /// (Diverged; step() is the step that failed), or `progress.stop` is set (Interrupted).
@@ -30,6 +42,8 @@ class Session {
 
   Step step() const;
   const FlatState& state() const;
+  /// The optimizer that the moments belong to; empty at step 0.
+  const std::string& optimizer() const;
   /// The values of these metrics of the assignment on the current state.
   std::vector<double> measure(const std::vector<std::size_t>& metrics);
 
@@ -38,9 +52,17 @@ class Session {
   std::unique_ptr<Parts> parts_;
 };
 
-/// Carries the whole assignment out in the calling thread. Never throws: whatever goes wrong is
-/// in the record, with what was measured before.
-Record carry_out(const Assignment& assignment, const Registries& registries, const Dataset& data,
-                 Progress& progress);
+/// What carrying a stage out needs beside the assignment. All of it outlives the call.
+struct Means {
+  const Registries& registries;
+  std::shared_ptr<const Dataset> data;
+  const Blobs* blobs = nullptr;   ///< for checkpoints; none: nothing is saved
+  Handover* handover = nullptr;   ///< for states that wait in memory; none: they are saved
+  std::function<void(Record&&)> report;  ///< takes what was done up to each checkpoint
+};
+
+/// Carries the assignment out in the calling thread and returns the record of what was not reported.
+/// Never throws: whatever goes wrong is in the record, with what was measured before.
+Record carry_out(const Assignment& assignment, Progress& progress, const Means& means);
 
 }  // namespace perturb

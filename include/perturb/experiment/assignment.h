@@ -1,0 +1,112 @@
+// A trial, and the stage of it that a training half is asked to carry out. Where trials come from
+// (experiment.h) and which stages there are (plan) is nothing that whoever trains needs to know.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "perturb/core/digest.h"
+#include "perturb/core/value.h"
+#include "perturb/experiment/condition.h"
+#include "perturb/experiment/timeline.h"
+
+namespace perturb {
+
+/// When a metric is measured, or a checkpoint made.
+struct Every {
+  enum class Kind {
+    Never,
+    Epoch,   ///< at the end of every `n`-th epoch, and at the end of the run
+    Steps,   ///< before steps n, 2n, ..., and at the end of the run
+    Log,     ///< before steps 1, n, n^2, ..., and at the end of the run; the same for any length
+    Listed,  ///< at the listed steps; 0 is the state after initialisation
+    End,     ///< at the end of the run
+  };
+  Kind kind = Kind::Epoch;
+  std::int64_t n = 1;
+  std::vector<Step> steps;
+};
+
+/// A metric as asked for. Its definition (kind, parameters, revision) is its identity; how
+/// often it is taken is not.
+struct MetricSpec {
+  std::string kind;
+  std::map<std::string, Value> parameters;
+  std::string label;  ///< what results call it: "test.accuracy"
+  Every every;
+  std::int64_t revision = 1;
+
+  Digest definition() const;
+};
+
+/// One trial, resolved.
+struct Trial {
+  std::size_t variation = 0;
+  std::size_t alternative = 0;  ///< 0: the control; otherwise 1 + the intervention's number
+  Condition condition;          ///< of the variation; an intervention does not change it
+  std::vector<Operation> operations;
+  Timeline timeline;
+  Past past;  ///< of the timeline, for identities
+  Digest id;  ///< law 1
+
+  /// The state before a step. Costs a hash.
+  Digest state(Step at) const { return state_digest(timeline, past, at); }
+
+  /// What is in force at step 0: the variation's condition, or what an intervention sets of it
+  /// for the whole run. Model, data and seeds come from here.
+  const Condition& start() const { return timeline.stretches.front().condition; }
+};
+
+/// Columns of the trial in result tables: every field of its variation's condition, and what
+/// its intervention sets, as "set.<path>" and "<kind>.<parameter>".
+std::vector<std::pair<std::string, Value>> factors_of(const Trial& trial);
+
+/// The operations as JSON, for the store and for people.
+std::string to_json(const std::vector<Operation>& operations);
+
+/// When to measure what, in step order.
+struct Measurement {
+  Step step = 0;
+  double epoch = 0;
+  Digest state;
+  std::vector<std::size_t> metrics;  ///< indices into Assignment::metrics
+};
+
+/// A state to be saved as a checkpoint.
+struct Save {
+  Step step = 0;
+  double epoch = 0;
+  Digest state;
+};
+
+/// Everything that a training half needs to carry out a stage of a trial: the steps from `begin`
+/// to `end`, which may be none. Plain data, so that it can go to another process.
+struct Assignment {
+  Trial trial;                ///< one that passes through the stage; all others agree until its end
+  std::int64_t examples = 0;  ///< training examples, for the calendar
+  Step begin = 0;
+  Step end = 0;
+  /// The state before step `begin`: what a checkpoint or an earlier stage left. Not asked for at
+  /// step 0, which is initialisation's.
+  Digest start;
+  std::optional<Digest> checkpoint;  ///< the blob with that state; none: it is still in memory
+  Digest last;                       ///< the state before step `end`
+  /// How many stages go on from the end. The state is kept in memory for them if it can be, and
+  /// saved otherwise.
+  std::size_t heirs = 0;
+  std::vector<MetricSpec> metrics;
+  std::vector<Measurement> measurements;
+  std::vector<Save> saves;  ///< in step order
+};
+
+/// The assignment as JSON, for another process; and back. Throws Error(Usage) for other texts.
+std::string to_json(const Assignment& assignment);
+Assignment assignment_from_json(std::string_view text);
+
+}  // namespace perturb
