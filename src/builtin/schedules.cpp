@@ -57,9 +57,7 @@ class WarmUp final : public Schedule {
   std::unique_ptr<Schedule> then_;
 };
 
-std::unique_ptr<Schedule> constant(const Condition&) {
-  return std::make_unique<Constant>();
-}
+std::unique_ptr<Schedule> constant(const Condition&) { return std::make_unique<Constant>(); }
 
 std::unique_ptr<Schedule> steps(const Condition& condition) {
   return std::make_unique<Steps>(condition.integer("schedule.every"),

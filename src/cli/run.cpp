@@ -191,11 +191,10 @@ Trained train(const Training& training) {
             display.tick(running);
           },
   };
-  const auto executor = pool(
-      [&](const Assignment& assignment, Progress& progress, const Report& report) {
-        return engine->train(assignment, progress, report);
-      },
-      workers);
+  const auto executor =
+      pool([&](const Assignment& assignment, Progress& progress,
+               const Report& report) { return engine->train(assignment, progress, report); },
+           workers);
   const auto begun = std::chrono::steady_clock::now();
   const RunCounts counts =
       carry_out(plan, *executor, events, signals.asked(), {.fail_fast = options.fail_fast});

@@ -40,7 +40,6 @@ RunDisplay::RunDisplay(Output& output, DisplayOptions options)
 RunDisplay::~RunDisplay() { erase(); }
 
 void RunDisplay::started(std::size_t number) {
-  ++started_;
   if (options_.quiet || output_.terminal() || options_.trials > kEveryEvent) return;
   const Stage& stage = options_.stage(number);
   std::string what = fmt::format("start {}", options_.name(stage.trial));
@@ -107,12 +106,11 @@ std::vector<std::string> RunDisplay::lines(const std::vector<Running>& running,
   for (std::size_t i = 0; i < std::min(running.size(), kMostRunningLines); ++i) {
     const Running& under_way = running[i];
     const Stage& stage = options_.stage(under_way.number);
-    const std::string state =
-        fmt::format("step {}/{}  loss {:.4f}", std::max(stage.begin, under_way.progress->step.load()),
-                    stage.end, under_way.progress->loss.load());
+    const std::string state = fmt::format("step {}/{}  loss {:.4f}",
+                                          std::max(stage.begin, under_way.progress->step.load()),
+                                          stage.end, under_way.progress->loss.load());
     const std::size_t taken = 4 + display_width(state);
-    const std::string name =
-        shortened(options_.name(stage.trial), most > taken ? most - taken : 0);
+    const std::string name = shortened(options_.name(stage.trial), most > taken ? most - taken : 0);
     all.push_back(shortened(fmt::format("  {}  {}", name, state), most));
   }
   if (running.size() > kMostRunningLines)

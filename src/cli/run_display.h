@@ -61,10 +61,9 @@ class RunDisplay {
   Time begun_;
   Time drawn_{};
   Time reported_;
-  std::size_t started_ = 0;
   std::size_t ended_ = 0;
   std::size_t failed_ = 0;
-  std::int64_t steps_done_ = 0;  // of which a record has come
+  std::int64_t steps_done_ = 0;                                // of which a record has come
   std::unordered_map<std::size_t, std::int64_t> reported_to_;  // by stage
   std::size_t drawn_lines_ = 0;
 };

@@ -215,7 +215,7 @@ class Isolated final : public Executor {
       if (!worker.stage || worker.stage->progress->stop.exchange(true)) continue;
       worker.stage->stop_by = now() + options_.grace;
       worker.process->terminate();
-      worker.spent = true;
+      worker.spent = true;  // it works on nothing more, and may not have ended when it is needed
     }
   }
 

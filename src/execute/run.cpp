@@ -40,9 +40,7 @@ class Frontier {
 
   bool empty() const { return ready_.empty(); }
   std::size_t take() { return ready_.extract(ready_.begin()).value(); }
-  void done(std::size_t stage) {
-    ready_.insert(children_[stage].begin(), children_[stage].end());
-  }
+  void done(std::size_t stage) { ready_.insert(children_[stage].begin(), children_[stage].end()); }
 
  private:
   std::set<std::size_t> ready_;
@@ -51,8 +49,8 @@ class Frontier {
 
 class Run {
  public:
-  Run(const Plan& plan, Executor& executor, const RunEvents& events,
-      const std::atomic<bool>& stop, const RunOptions& options)
+  Run(const Plan& plan, Executor& executor, const RunEvents& events, const std::atomic<bool>& stop,
+      const RunOptions& options)
       : plan_(plan),
         executor_(executor),
         events_(events),
@@ -144,7 +142,7 @@ class Run {
   const std::atomic<bool>& stop_;
   const RunOptions& options_;
   Frontier frontier_;
-  std::vector<std::optional<Digest>> handed_over_;           // by stage
+  std::vector<std::optional<Digest>> handed_over_;            // by stage
   std::unordered_map<std::size_t, std::size_t> stages_left_;  // by trial
   std::size_t under_way_ = 0;
   RunCounts counts_;

@@ -11,8 +11,7 @@ namespace {
 
 const std::vector<std::string> kTopLevel = {
     "name",  "description", "task",       "model",         "data",    "optimizer", "schedule",
-    "train", "seeds",       "variations", "interventions", "metrics", "plots",
-    "checkpoints"};
+    "train", "seeds",       "variations", "interventions", "metrics", "plots",     "checkpoints"};
 
 std::string section_of(const std::string& path) { return path.substr(0, path.find('.')); }
 std::string key_of(const std::string& path) { return path.substr(path.find('.') + 1); }

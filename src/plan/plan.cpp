@@ -312,8 +312,7 @@ void name_states(const Experiment& experiment, const Stage& stage, Record& recor
     if (saved.state != Digest{}) continue;
     const Trial trial = experiment.trial(stage.trial);
     saved.state = trial.state(saved.step);
-    saved.epoch =
-        Calendar(trial.timeline, experiment.data(trial).train).epochs_before(saved.step);
+    saved.epoch = Calendar(trial.timeline, experiment.data(trial).train).epochs_before(saved.step);
   }
 }
 

@@ -14,11 +14,11 @@ namespace {
 /// A state on a segment's way that somebody asks about, or that there is a checkpoint of.
 struct Point {
   Step step = 0;
-  Digest state;                       // only where the store was asked
-  bool known = false;                 // it was reached
-  bool wanted_end = false;            // a trial ends here
-  std::optional<Digest> checkpoint;   // blob
-  std::vector<std::uint32_t> missing; // metrics
+  Digest state;                        // only where the store was asked
+  bool known = false;                  // it was reached
+  bool wanted_end = false;             // a trial ends here
+  std::optional<Digest> checkpoint;    // blob
+  std::vector<std::uint32_t> missing;  // metrics
 
   bool needed() const { return !missing.empty() || (wanted_end && !known); }
 };
@@ -49,9 +49,7 @@ class Stager {
 
  private:
   const Segment& segment(std::size_t number) const { return in_.tree[number]; }
-  Trial trial(std::size_t place) const {
-    return in_.experiment.trial(in_.trials[place].number);
-  }
+  Trial trial(std::size_t place) const { return in_.experiment.trial(in_.trials[place].number); }
 
   /// Sends every trial along its path.
   void pass() {
@@ -118,7 +116,8 @@ class Stager {
       const auto first = std::upper_bound(saved_at.begin(), saved_at.end(), way.begin);
       steps.insert(first, std::upper_bound(first, saved_at.end(), way.end));
       if (steps.empty()) continue;
-      const std::optional<Trial> one = ask ? std::optional(trial(passage.trials.front())) : std::nullopt;
+      const std::optional<Trial> one =
+          ask ? std::optional(trial(passage.trials.front())) : std::nullopt;
       auto wanted = passage.wanted.begin();
       for (const Step step : steps) {
         Point point;
@@ -279,8 +278,8 @@ class Stager {
   }
 
   const Staging& in_;
-  std::vector<Passage> passages_;    // by segment
-  std::vector<std::size_t> order_;   // segments that trials pass through
+  std::vector<Passage> passages_;   // by segment
+  std::vector<std::size_t> order_;  // segments that trials pass through
   std::unordered_map<std::size_t, std::vector<std::pair<Step, std::uint32_t>>> initial_;
   Staged out_;
 };

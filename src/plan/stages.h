@@ -18,8 +18,8 @@ using Wanted = std::pair<Step, std::uint32_t>;
 /// A trial that is to run.
 struct Wanting {
   std::size_t number = 0;
-  std::size_t segment = 0;  ///< at whose end it ends
-  std::size_t agenda = 0;   ///< trials with the same number want the same
+  std::size_t segment = 0;                      ///< at whose end it ends
+  std::size_t agenda = 0;                       ///< trials with the same number want the same
   const std::vector<Wanted>* wanted = nullptr;  ///< sorted
 };
 

@@ -24,16 +24,16 @@ bool wants(const Database& database, std::int64_t trial, std::int64_t step) {
     Cursor row = database.kept("SELECT outcome = 'done' FROM all_trials WHERE id = ?").rows(trial);
     if (row.next() && row.integer(0) == 1) return false;
   }
-  Cursor newer = database.kept("SELECT 1 FROM checkpoint_trials WHERE trial = ? AND step > ? LIMIT 1")
-                     .rows(trial, step);
+  Cursor newer =
+      database.kept("SELECT 1 FROM checkpoint_trials WHERE trial = ? AND step > ? LIMIT 1")
+          .rows(trial, step);
   return !newer.next();
 }
 
 bool anybody_wants(const Database& database, std::int64_t state) {
   // Those that were declared last are carried out last, and are the likeliest to want it.
   Cursor row =
-      database
-          .kept("SELECT trial, step FROM checkpoint_trials WHERE state = ? ORDER BY trial DESC")
+      database.kept("SELECT trial, step FROM checkpoint_trials WHERE state = ? ORDER BY trial DESC")
           .rows(state);
   while (row.next()) {
     if (wants(database, row.integer(0), row.integer(1))) return true;
@@ -97,8 +97,7 @@ void Store::State::remove_checkpoint(std::int64_t state) {
 void Store::State::prune(const std::vector<std::int64_t>& trials) {
   std::vector<std::int64_t> states;
   for (const std::int64_t trial : trials) {
-    Cursor row =
-        database->kept("SELECT state FROM checkpoint_trials WHERE trial = ?").rows(trial);
+    Cursor row = database->kept("SELECT state FROM checkpoint_trials WHERE trial = ?").rows(trial);
     while (row.next()) states.push_back(row.integer(0));
   }
   std::sort(states.begin(), states.end());
@@ -124,12 +123,11 @@ std::unordered_map<Digest, KnownState> Store::states(const std::vector<Digest>& 
     KnownState known;
     std::int64_t id = 0;
     {
-      Cursor row =
-          database
-              .kept(
-                  "SELECT s.id, c.blob, c.bytes, c.step FROM states AS s "
-                  "LEFT JOIN checkpoints AS c ON c.state = s.id WHERE s.digest = ?")
-              .rows(digest);
+      Cursor row = database
+                       .kept(
+                           "SELECT s.id, c.blob, c.bytes, c.step FROM states AS s "
+                           "LEFT JOIN checkpoints AS c ON c.state = s.id WHERE s.digest = ?")
+                       .rows(digest);
       if (!row.next()) continue;
       id = row.integer(0);
       if (!row.null(1)) known.checkpoint = {row.digest(1), row.integer(2), row.integer(3)};
@@ -153,8 +151,7 @@ bool Store::has_states() const {
 
 std::vector<std::int64_t> Store::checkpoint_steps() const {
   std::vector<std::int64_t> steps;
-  Cursor row =
-      state_->database->kept("SELECT DISTINCT step FROM checkpoints ORDER BY step").rows();
+  Cursor row = state_->database->kept("SELECT DISTINCT step FROM checkpoints ORDER BY step").rows();
   while (row.next()) steps.push_back(row.integer(0));
   return steps;
 }

@@ -55,8 +55,8 @@ std::string to_safetensors(const FlatState& state, const std::string& optimizer,
 
   std::vector<StoredTensor> tensors;
   for (const auto& slice : state.layout()) {
-    tensors.push_back({slice.name, "F32", slice.shape,
-                       bytes_of(parameters.narrow(0, slice.offset, slice.size))});
+    tensors.push_back(
+        {slice.name, "F32", slice.shape, bytes_of(parameters.narrow(0, slice.offset, slice.size))});
   }
   for (const auto& slice : state.buffer_layout()) {
     tensors.push_back(

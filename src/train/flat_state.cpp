@@ -60,8 +60,8 @@ FlatState::FlatState(const std::vector<Model*>& models, c10::Device device) {
       if (!names.insert(buffer.name).second) {
         throw Error(ExitCode::Bug, "two models of the task have a buffer " + buffer.name);
       }
-      buffer_layout_.push_back({buffer.name, Role::Weight, offset, buffer.tensor.numel(),
-                                buffer.tensor.sizes().vec()});
+      buffer_layout_.push_back(
+          {buffer.name, Role::Weight, offset, buffer.tensor.numel(), buffer.tensor.sizes().vec()});
       offset += buffer.tensor.numel();
     }
   }

@@ -19,12 +19,16 @@ struct Fixture {
   std::FILE* file = std::tmpfile();
   Output output{file};
   std::chrono::steady_clock::time_point now{};
+  Stage stage;
 
   DisplayOptions options(std::size_t trials) {
     return {.trials = trials,
             .steps = static_cast<std::int64_t>(trials) * 100,
             .name = [](std::size_t number) { return "#" + std::to_string(number) + " noise"; },
-            .steps_of = [](std::size_t) { return std::int64_t{100}; },
+            .stage = [this](std::size_t number) -> const Stage& {
+              stage = {.trial = number, .end = 100, .trials = {number}};
+              return stage;
+            },
             .key_metric = [](const Record&) { return std::string("test.accuracy 0.5"); },
             .clock = [this] { return now; }};
   }
@@ -54,7 +58,9 @@ Record record(Outcome outcome) {
           .message = "loss is NaN",
           .seconds = 2,
           .trained = 7,
-          .measured = {}};
+          .measured = {},
+          .saved = {},
+          .start_lost = false};
 }
 
 std::size_t lines_in(const std::string& text) {
@@ -74,9 +80,9 @@ TEST_CASE_FIXTURE(Fixture,
     display.ended(4, record(Outcome::Diverged));
   }
   CHECK(written() ==
-        "start 1/2  #3 noise\n"
+        "start #3 noise\n"
         "done  1/2  #3 noise  test.accuracy 0.5  (2.0 s)\n"
-        "start 2/2  #4 noise\n"
+        "start #4 noise\n"
         "diverged 2/2  #4 noise  at step 7: loss is NaN\n");
 }
 
@@ -127,7 +133,12 @@ TEST_CASE_FIXTURE(Fixture, "time left follows the speed of all steps so far") {
   CHECK(display.seconds_left({running(0, 0)}) < 0);
   now += seconds(10);
   CHECK(display.seconds_left({running(0, 50), running(1, 50)}) == doctest::Approx(30));
-  display.ended(0, record(Outcome::Done));
+  Record half = record(Outcome::Done);
+  half.trained = half.step = 50;
+  display.kept(1, half);
+  // Stage 0 has left all its steps, stage 1 the first half of them.
+  half.trained = half.step = 100;
+  display.kept(0, half);
   now += seconds(10);
   CHECK(display.seconds_left({running(1, 100)}) == doctest::Approx(20));
 }

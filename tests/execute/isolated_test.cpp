@@ -34,7 +34,8 @@ namespace fs = std::filesystem;
 
 std::string fake_worker() {
   const char* const path = std::getenv("PERTURB_FAKE_WORKER");
-  REQUIRE_MESSAGE(path != nullptr, "run by `./dev test`, which names tests/fake_worker");
+  REQUIRE_MESSAGE(path != nullptr,
+                  "run by `./dev test`, which names build/tests/execute/fake_worker");
   return path;
 }
 
@@ -376,6 +377,9 @@ TEST_CASE("what a library prints is not taken for the worker's word") {
   CHECK_FALSE(executor.next().over);
   CHECK(executor.last().outcome == Outcome::Done);
   CHECK(running[0].progress->step.load() != 99);
+  // It is in the log, which tells of one stage only.
+  executor->start(job(1, "abort"));
+  CHECK_FALSE(has(executor.last().message, "library"));
 }
 
 TEST_CASE("a worker that ends at once is its stage's failure, each time anew") {

@@ -1,9 +1,10 @@
 #include "perturb/execute/run.h"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <map>
 #include <mutex>
-#include <numeric>
 #include <set>
 #include <stdexcept>
 #include <thread>
@@ -14,6 +15,16 @@ namespace {
 
 using namespace perturb;
 
+/// In these tests a stage's number travels in a field that no fake looks at otherwise.
+Assignment numbered(std::size_t stage) {
+  Assignment assignment;
+  assignment.examples = static_cast<std::int64_t>(stage);
+  return assignment;
+}
+std::size_t number_of(const Assignment& assignment) {
+  return static_cast<std::size_t>(assignment.examples);
+}
+
 /// A trainer that records what it was asked for and ends as it was told to.
 class FakeTrainer {
  public:
@@ -22,7 +33,8 @@ class FakeTrainer {
       : outcome_(std::move(outcome)) {}
 
   Carry carry() {
-    return [this](std::size_t number, Progress& progress) {
+    return [this](const Assignment& stage, Progress& progress, const auto&) {
+      const std::size_t number = number_of(stage);
       {
         const std::lock_guard lock(mutex_);
         called_.push_back(number);
@@ -41,10 +53,10 @@ class FakeTrainer {
 
   /// A trial that trains until it is asked to stop.
   Carry endless() {
-    return [this](std::size_t number, Progress& progress) {
+    return [this](const Assignment& stage, Progress& progress, const auto&) {
       {
         const std::lock_guard lock(mutex_);
-        called_.push_back(number);
+        called_.push_back(number_of(stage));
       }
       arrived_.notify_all();
       while (!progress.stop.load()) {
@@ -81,18 +93,27 @@ class FakeTrainer {
   std::size_t most_inside_ = 0;
 };
 
-std::vector<std::size_t> numbers(std::size_t n) {
-  std::vector<std::size_t> all(n);
-  std::iota(all.begin(), all.end(), std::size_t{0});
-  return all;
+/// `n` trials of a stage each, which nothing connects.
+Plan separate(std::size_t n) {
+  Plan plan;
+  for (std::size_t number = 0; number < n; ++number) {
+    plan.trials.push_back({});
+    plan.stages.push_back({.trial = number, .trials = {number}});
+  }
+  return plan;
 }
 
 /// Keeps the numbers of the records that it was handed.
 struct Kept {
-  std::vector<std::size_t> numbers;
+  std::vector<std::size_t> numbers;  // of stages
+  std::vector<std::size_t> shared;   // by how many trials each
   RunEvents events() {
     RunEvents events;
-    events.keep = [this](const Ended& ended) { numbers.push_back(ended.number); };
+    events.assign = [](std::size_t stage, auto) { return numbered(stage); };
+    events.keep = [this](std::size_t stage, const Record&, const std::vector<Share>& shares) {
+      numbers.push_back(stage);
+      shared.push_back(shares.size());
+    };
     return events;
   }
 };
@@ -103,9 +124,9 @@ TEST_CASE("one worker carries everything out in order, each trial once") {
   FakeTrainer trainer;
   Kept kept;
   const auto executor = pool(trainer.carry(), 1);
-  const RunCounts counts = carry_out({3, 1, 2, 0}, *executor, kept.events(), false);
-  CHECK(trainer.called() == std::vector<std::size_t>{3, 1, 2, 0});
-  CHECK(kept.numbers == std::vector<std::size_t>{3, 1, 2, 0});
+  const RunCounts counts = carry_out(separate(4), *executor, kept.events(), false);
+  CHECK(trainer.called() == std::vector<std::size_t>{0, 1, 2, 3});
+  CHECK(kept.numbers == std::vector<std::size_t>{0, 1, 2, 3});
   CHECK(trainer.most_inside() == 1);
   CHECK(counts.done == 4);
   CHECK(counts.not_started == 0);
@@ -116,7 +137,7 @@ TEST_CASE("many workers carry each trial out once and never more than there are 
     FakeTrainer trainer;
     Kept kept;
     const auto executor = pool(trainer.carry(), workers);
-    const RunCounts counts = carry_out(numbers(300), *executor, kept.events(), false);
+    const RunCounts counts = carry_out(separate(300), *executor, kept.events(), false);
     CHECK(counts.done == 300);
     CHECK(trainer.most_inside() <= workers);
     CHECK(std::set<std::size_t>(kept.numbers.begin(), kept.numbers.end()).size() == 300);
@@ -129,7 +150,7 @@ TEST_CASE("workers work side by side") {
   std::mutex mutex;
   std::condition_variable changed;
   int under_way = 0;
-  const Carry carry = [&](std::size_t, Progress&) {
+  const Carry carry = [&](const Assignment&, Progress&, const auto&) {
     std::unique_lock lock(mutex);
     ++under_way;
     changed.notify_all();
@@ -138,7 +159,7 @@ TEST_CASE("workers work side by side") {
   };
   Kept kept;
   const auto executor = pool(carry, 3);
-  CHECK(carry_out(numbers(3), *executor, kept.events(), false).done == 3);
+  CHECK(carry_out(separate(3), *executor, kept.events(), false).done == 3);
 }
 
 TEST_CASE("a trial that fails is recorded and stops nothing else") {
@@ -147,7 +168,7 @@ TEST_CASE("a trial that fails is recorded and stops nothing else") {
   });
   Kept kept;
   const auto executor = pool(trainer.carry(), 2);
-  const RunCounts counts = carry_out(numbers(6), *executor, kept.events(), false);
+  const RunCounts counts = carry_out(separate(6), *executor, kept.events(), false);
   CHECK(counts.done == 4);
   CHECK(counts.failed == 1);
   CHECK(counts.diverged == 1);
@@ -160,7 +181,7 @@ TEST_CASE("fail-fast starts nothing after the first failure, and stops what is u
   Kept kept;
   const auto executor = pool(trainer.carry(), 1);
   const RunCounts counts =
-      carry_out(numbers(10), *executor, kept.events(), false, {.fail_fast = true});
+      carry_out(separate(10), *executor, kept.events(), false, {.fail_fast = true});
   CHECK(trainer.called() == std::vector<std::size_t>{0, 1, 2});
   CHECK(counts.not_started == 7);
   CHECK(kept.numbers.size() == 3);
@@ -175,7 +196,7 @@ TEST_CASE("a stop ends what is under way at its next step, and its records are k
     trainer.wait_for_calls(2);
     stop.store(true);
   });
-  const RunCounts counts = carry_out(numbers(5), *executor, kept.events(), stop);
+  const RunCounts counts = carry_out(separate(5), *executor, kept.events(), stop);
   user.join();
   CHECK(counts.interrupted == 2);
   CHECK(counts.not_started == 3);
@@ -186,17 +207,17 @@ TEST_CASE("a stop before the start carries nothing out") {
   FakeTrainer trainer;
   Kept kept;
   const auto executor = pool(trainer.carry(), 2);
-  CHECK(carry_out(numbers(5), *executor, kept.events(), true).not_started == 5);
+  CHECK(carry_out(separate(5), *executor, kept.events(), true).not_started == 5);
   CHECK(trainer.called().empty());
 }
 
 TEST_CASE("a record that cannot be kept ends the run, and no worker is left behind") {
   FakeTrainer trainer;
-  RunEvents events;
-  events.keep = [](const Ended&) { throw std::runtime_error("disk full"); };
+  RunEvents events = Kept().events();
+  events.keep = [](auto&&...) { throw std::runtime_error("disk full"); };
   {
     const auto executor = pool(trainer.carry(), 2);
-    CHECK_THROWS_WITH(carry_out(numbers(100), *executor, events, false), "disk full");
+    CHECK_THROWS_WITH(carry_out(separate(100), *executor, events, false), "disk full");
   }
   CHECK(trainer.called().size() < 100);
 }
@@ -205,7 +226,7 @@ TEST_CASE("whoever destroys a pool stops its trials") {
   FakeTrainer trainer;
   {
     const auto executor = pool(trainer.endless(), 1);
-    executor->start(7);
+    executor->start({7, numbered(7)});
     trainer.wait_for_calls(1);
     CHECK(executor->room() == 0);
   }
@@ -215,18 +236,19 @@ TEST_CASE("whoever destroys a pool stops its trials") {
 TEST_CASE("what is under way can be watched") {
   FakeTrainer trainer;
   const auto executor = pool(trainer.endless(), 2);
-  executor->start(4);
+  executor->start({4, numbered(4)});
   trainer.wait_for_calls(1);
   const std::vector<Running> running = executor->running();
   REQUIRE(running.size() == 1);
   CHECK(running[0].number == 4);
   CHECK(executor->room() == 1);
   executor->stop();
-  Ended ended;
-  while (!executor->wait(1000, ended)) {
+  Event event;
+  while (!executor->wait(1000, event)) {
   }
-  CHECK(ended.number == 4);
-  CHECK(ended.record.outcome == Outcome::Interrupted);
+  CHECK(event.number == 4);
+  CHECK(event.over);
+  CHECK(event.record.outcome == Outcome::Interrupted);
   CHECK(executor->running().empty());
   CHECK(executor->room() == 2);
 }
@@ -235,18 +257,133 @@ TEST_CASE("events come in the thread that carries out, the start before the end"
   FakeTrainer trainer;
   std::vector<std::string> log;
   const auto here = std::this_thread::get_id();
-  RunEvents events;
-  events.started = [&](std::size_t number) {
+  RunEvents events = Kept().events();
+  events.started = [&](std::size_t stage) {
     CHECK(std::this_thread::get_id() == here);
-    log.push_back("start " + std::to_string(number));
+    log.push_back("start " + std::to_string(stage));
   };
-  events.keep = [&](const Ended& ended) {
+  events.keep = [&](std::size_t stage, const Record&, const std::vector<Share>&) {
     CHECK(std::this_thread::get_id() == here);
-    log.push_back("keep " + std::to_string(ended.number));
+    log.push_back("keep " + std::to_string(stage));
   };
-  events.ended = [&](const Ended& ended) { log.push_back("end " + std::to_string(ended.number)); };
+  events.ended = [&](std::size_t trial, const Record&) {
+    log.push_back("end " + std::to_string(trial));
+  };
   const auto executor = pool(trainer.carry(), 1);
-  carry_out({0, 1}, *executor, events, false);
+  carry_out(separate(2), *executor, events, false);
   CHECK(log ==
         std::vector<std::string>{"start 0", "keep 0", "end 0", "start 1", "keep 1", "end 1"});
+}
+
+namespace {
+
+/// Stage 0 is shared by three trials: 1 goes on from it for trials 0 and 1, 2 for trial 2; 3 goes
+/// on from 1 for trial 1.
+Plan forked() {
+  Plan plan;
+  plan.trials = {{.end = 20}, {.end = 30}, {.end = 20}};
+  plan.stages = {
+      {.trial = 0, .end = 10, .trials = {0, 1, 2}, .heirs = 2},
+      {.trial = 0, .parent = 0, .begin = 10, .end = 20, .trials = {0, 1}, .heirs = 1},
+      {.trial = 2, .parent = 0, .begin = 10, .end = 20, .trials = {2}},
+      {.trial = 1, .parent = 1, .begin = 20, .end = 30, .trials = {1}},
+  };
+  return plan;
+}
+
+/// Ends every stage well, but those of which it is said otherwise.
+Carry stages(std::map<std::size_t, Outcome> otherwise = {}) {
+  return [=](const Assignment& stage, Progress&, const auto&) {
+    const auto found = otherwise.find(number_of(stage));
+    Record record;
+    record.outcome = found == otherwise.end() ? Outcome::Done : found->second;
+    record.step = forked().stages[number_of(stage)].end;
+    return record;
+  };
+}
+
+}  // namespace
+
+TEST_CASE("a stage begins when what it goes on from is done, and a path is followed to its end") {
+  Kept kept;
+  const auto executor = pool(stages(), 1);
+  const RunCounts counts = carry_out(forked(), *executor, kept.events(), false);
+  CHECK(kept.numbers == std::vector<std::size_t>{0, 1, 2, 3});
+  CHECK(kept.shared == std::vector<std::size_t>{3, 2, 1, 1});
+  CHECK(counts.done == 3);
+  CHECK(counts.not_started == 0);
+}
+
+TEST_CASE("a trial is over with its last stage, and only then") {
+  RunEvents events = Kept().events();
+  std::vector<std::pair<std::size_t, std::vector<bool>>> over;
+  events.keep = [&](std::size_t stage, const Record&, const std::vector<Share>& shares) {
+    over.emplace_back(stage, std::vector<bool>());
+    for (const Share& share : shares) over.back().second.push_back(share.over);
+  };
+  std::vector<std::size_t> ended;
+  events.ended = [&](std::size_t trial, const Record&) { ended.push_back(trial); };
+  const auto executor = pool(stages(), 1);
+  carry_out(forked(), *executor, events, false);
+  CHECK(ended == std::vector<std::size_t>{0, 2, 1});
+  CHECK(over == std::vector<std::pair<std::size_t, std::vector<bool>>>{
+                    {0, {false, false, false}}, {1, {true, false}}, {2, {true}}, {3, {true}}});
+}
+
+TEST_CASE("a stage that fails ends all trials that share it, and no others") {
+  Kept kept;
+  const auto executor = pool(stages({{1, Outcome::Diverged}}), 2);
+  const RunCounts counts = carry_out(forked(), *executor, kept.events(), false);
+  CHECK(counts.diverged == 2);
+  CHECK(counts.done == 1);
+  CHECK(std::find(kept.numbers.begin(), kept.numbers.end(), 3) == kept.numbers.end());
+}
+
+TEST_CASE("a stage whose beginning is lost fails nothing, and is named") {
+  const Carry carry = [](const Assignment& stage, Progress&, const auto&) {
+    Record record;
+    record.outcome = number_of(stage) == 1 ? Outcome::Failed : Outcome::Done;
+    record.start_lost = number_of(stage) == 1;
+    record.step = forked().stages[number_of(stage)].end;
+    return record;
+  };
+  Kept kept;
+  const auto executor = pool(carry, 1);
+  const RunCounts counts = carry_out(forked(), *executor, kept.events(), false);
+  CHECK(counts.lost == std::vector<std::size_t>{1});
+  CHECK(counts.failed == 0);
+  CHECK(counts.done == 1);
+  CHECK(counts.not_started == 2);
+  CHECK(kept.numbers == std::vector<std::size_t>{0, 2});
+}
+
+TEST_CASE("what a stage saved at its end is handed to those that go on from it") {
+  const Digest blob = sha256("blob");
+  const Carry carry = [&](const Assignment& stage, Progress&, const auto& report) {
+    Record first;
+    first.outcome = Outcome::Done;
+    first.step = 5;
+    report(std::move(first));
+    Record record = stages()(stage, *std::make_unique<Progress>(), report);
+    if (number_of(stage) == 0) record.saved.push_back({10, 1.0, {}, blob, 4});
+    return record;
+  };
+  RunEvents events = Kept().events();
+  std::map<std::size_t, std::optional<Digest>> given;
+  events.assign = [&](std::size_t stage, std::optional<Digest> handed_over) {
+    given[stage] = handed_over;
+    return numbered(stage);
+  };
+  std::vector<std::int64_t> steps;
+  events.keep = [&](std::size_t, const Record& record, const std::vector<Share>&) {
+    steps.push_back(record.step);
+  };
+  const auto executor = pool(carry, 1);
+  carry_out(forked(), *executor, events, false);
+  CHECK_FALSE(given[0]);
+  CHECK(given[1] == blob);
+  CHECK(given[2] == blob);
+  CHECK_FALSE(given[3]);
+  // What was reported on the way comes before the rest of the stage.
+  CHECK(steps == std::vector<std::int64_t>{5, 10, 5, 20, 5, 20, 5, 30});
 }

@@ -241,21 +241,6 @@ when = [[0, 3], [12, 15]]
   }
 }
 
-TEST_CASE("shuffling changes the order and nothing else") {
-  const Experiment grid = experiment(kGrid);
-  Plan plan = make_plan(grid, Store::in_memory());
-  const std::vector<std::size_t> before = plan.order;
-  shuffle(plan, 1);
-  CHECK(plan.order != before);
-  CHECK(std::is_permutation(plan.order.begin(), plan.order.end(), before.begin(), before.end()));
-
-  Plan again = make_plan(grid, Store::in_memory());
-  shuffle(again, 1);
-  CHECK(again.order == plan.order);
-  shuffle(again, 2);
-  CHECK(again.order != plan.order);
-}
-
 TEST_CASE("time is estimated from what the store has timed, and shared by workers") {
   const Experiment grid = experiment(kGrid);
   Keeper keeper;

@@ -49,8 +49,8 @@ inline constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
 /// A stretch of one or more trials that is carried out in one piece.
 struct Stage {
-  std::size_t trial = 0;        ///< the number of one that passes; it says what is in force
-  std::size_t parent = kNone;   ///< the stage that it goes on from
+  std::size_t trial = 0;             ///< the number of one that passes; it says what is in force
+  std::size_t parent = kNone;        ///< the stage that it goes on from
   std::optional<Digest> checkpoint;  ///< or the blob; neither: from initialisation, at step 0
   Step begin = 0;
   Step end = 0;

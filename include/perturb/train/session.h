@@ -56,13 +56,13 @@ class Session {
 struct Means {
   const Registries& registries;
   std::shared_ptr<const Dataset> data;
-  const Blobs* blobs = nullptr;   ///< for checkpoints; none: nothing is saved
-  Handover* handover = nullptr;   ///< for states that wait in memory; none: they are saved
+  const Blobs* blobs = nullptr;          ///< for checkpoints; none: nothing is saved
+  Handover* handover = nullptr;          ///< for states that wait in memory; none: they are saved
   std::function<void(Record&&)> report;  ///< takes what was done up to each checkpoint
 };
 
-/// Carries the assignment out in the calling thread and returns the record of what was not reported.
-/// Never throws: whatever goes wrong is in the record, with what was measured before.
+/// Carries the assignment out in the calling thread and returns the record of what was not
+/// reported. Never throws: whatever goes wrong is in the record, with what was measured before.
 Record carry_out(const Assignment& assignment, Progress& progress, const Means& means);
 
 }  // namespace perturb
