@@ -127,9 +127,10 @@ class Stage {
     const auto measurements_end = assignment_.measurements.end();
     const auto saves_end = assignment_.saves.end();
     while (measurement != measurements_end || next_save != saves_end) {
-      auto step = assignment_.end;
+      auto step = kForever;
       if (measurement != measurements_end) step = measurement->step;
       if (next_save != saves_end) step = std::min(step, next_save->step);
+      if (step > assignment_.end) break;
       const auto outcome = session().advance(step, progress_);
       if (outcome != Outcome::Done) return outcome;
       if (measurement != measurements_end && measurement->step == step) measure(*measurement++);

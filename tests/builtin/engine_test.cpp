@@ -13,6 +13,8 @@ std::unique_ptr<Engine> engine() {
   return std::unique_ptr<Engine>(perturb_engine(kEngineVersion, &options));
 }
 
+void nobody(Record&&) {}
+
 TEST_CASE("another version gets no engine") {
   const EngineOptions options;
   CHECK(perturb_engine(kEngineVersion + 1, &options) == nullptr);
@@ -21,7 +23,7 @@ TEST_CASE("another version gets no engine") {
 TEST_CASE("the engine trains") {
   const auto assignment = declared(small_trial()).assignment(0);
   Progress progress;
-  const auto record = engine()->train(assignment, progress);
+  const auto record = engine()->train(assignment, progress, nobody);
   CHECK(record.outcome == Outcome::Done);
   CHECK(progress.step == assignment.end);
   CHECK(progress.loss > 0);
@@ -31,7 +33,7 @@ TEST_CASE("what goes wrong before the first step is in the record") {
   auto assignment = declared(small_trial()).assignment(0);
   assignment.trial.timeline.stretches.front().condition.set("data.kind", "no-such-data");
   Progress progress;
-  const auto record = engine()->train(assignment, progress);
+  const auto record = engine()->train(assignment, progress, nobody);
   CHECK(record.outcome == Outcome::Failed);
   CHECK(record.trial == assignment.trial.id);
   CHECK(record.message.find("no-such-data") != std::string::npos);
@@ -43,8 +45,8 @@ TEST_CASE("what an intervention sets for the whole run is what is trained, the m
   const auto base = declared(small_trial(), {"model.hidden=[3]", "seeds.init=5"}).assignment(0);
   CHECK(set.trial.id == base.trial.id);
   Progress progress;
-  const auto a = engine()->train(set, progress);
-  const auto b = engine()->train(base, progress);
+  const auto a = engine()->train(set, progress, nobody);
+  const auto b = engine()->train(base, progress, nobody);
   REQUIRE(a.outcome == Outcome::Done);
   REQUIRE(a.measured.size() == b.measured.size());
   // Bitwise: the same trial, however it was declared.

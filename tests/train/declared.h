@@ -1,6 +1,7 @@
 // Trials for tests, declared the way a user would.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -33,9 +34,13 @@ struct Declared {
       : assignment(declared(toml, overrides).assignment(number)),
         data(data_of(assignment.trial.condition)) {}
 
-  Record carry_out() const {
+  Record carry_out(const Registries& registries = builtins()) const {
     Progress progress;
-    return perturb::carry_out(assignment, builtins(), data, progress);
+    return perturb::carry_out(assignment, progress, means(registries));
+  }
+  /// In memory alone, nothing reported.
+  Means means(const Registries& registries = builtins()) const {
+    return {.registries = registries, .data = std::make_shared<const Dataset>(data)};
   }
   /// The parameters at step `end`.
   at::Tensor parameters(Step end) const {

@@ -235,7 +235,7 @@ TEST_CASE("a wish to stop is granted at the next step") {
   Declared trial(small_trial());
   Progress progress;
   progress.stop = true;
-  const auto record = carry_out(trial.assignment, builtins(), trial.data, progress);
+  const auto record = carry_out(trial.assignment, progress, trial.means());
   CHECK(record.outcome == Outcome::Interrupted);
   CHECK(record.step == 0);
 }
@@ -289,8 +289,7 @@ Record with_fault(std::function<void()> fault) {
   registries.tasks.add("classification",
                        [&](const Condition&) { return std::make_unique<Faulty>(fault); });
   const Declared trial(small_trial());
-  Progress progress;
-  return carry_out(trial.assignment, registries, trial.data, progress);
+  return trial.carry_out(registries);
 }
 
 TEST_CASE("exceptions become failures with the step and the first line") {
