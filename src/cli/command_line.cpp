@@ -16,6 +16,7 @@ constexpr const char* kExamples = R"(Examples:
   perturb plan momentum.toml                   what would run, what is known already?
   perturb run momentum.toml -j 2               train what is missing, then show the table
   perturb run momentum.toml optimizer.lr=0.1,0.01 train.epochs=3
+  perturb why momentum.toml                    why is it new, or not?
   perturb show momentum.toml --by optimizer.momentum
   perturb query momentum.toml "select intervention, avg(value) from results group by 1"
   perturb list model                           what can be named in a file
@@ -59,7 +60,9 @@ std::string unknown_command(const std::vector<std::string>& arguments, const CLI
 [[noreturn]] void usage_error(const std::vector<std::string>& arguments, const CLI::App& app,
                               const CLI::ParseError& error) {
   std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  for (const CLI::App* command : app.get_subcommands({})) {
+    if (!command->get_group().empty()) names.push_back(command->get_name());
+  }
   if (const std::string word = unknown_command(arguments, app); !word.empty()) {
     const std::string near = nearest(word, names);
     throw Error(ExitCode::Usage, "there is no command \"" + word + "\"",
@@ -112,13 +115,20 @@ std::unique_ptr<CLI::App> make_command_line(Context& context) {
   add_plan(*app, context);
   add_run(*app, context);
   add_status(*app, context);
+  add_why(*app, context);
   add_show(*app, context);
+  add_diff(*app, context);
   add_query(*app, context);
+  add_audit(*app, context);
+  add_export(*app, context);
+  add_verify(*app, context);
+  add_gc(*app, context);
   add_list(*app, context);
   add_describe(*app, context);
   add_data(*app, context);
   add_doctor(*app, context);
   add_completion(*app, context);
+  add_worker(*app, context);
   return app;
 }
 

@@ -58,12 +58,19 @@ void add_check(CLI::App& app, Context& context);
 void add_plan(CLI::App& app, Context& context);
 void add_run(CLI::App& app, Context& context);
 void add_status(CLI::App& app, Context& context);
+void add_why(CLI::App& app, Context& context);
 void add_show(CLI::App& app, Context& context);
+void add_diff(CLI::App& app, Context& context);
 void add_query(CLI::App& app, Context& context);
+void add_audit(CLI::App& app, Context& context);
+void add_export(CLI::App& app, Context& context);
+void add_verify(CLI::App& app, Context& context);
+void add_gc(CLI::App& app, Context& context);
 void add_list(CLI::App& app, Context& context);
 void add_describe(CLI::App& app, Context& context);
 void add_data(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
+void add_worker(CLI::App& app, Context& context);
 void add_completion(CLI::App& app, Context& context);
 
 }  // namespace perturb

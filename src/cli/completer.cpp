@@ -74,8 +74,10 @@ class Completer {
   }
 
   void commands() {
-    for (const CLI::App* command : app_.get_subcommands({}))
+    for (const CLI::App* command : app_.get_subcommands({})) {
+      if (command->get_group().empty()) continue;  // not for people
       offer(command->get_name(), command->get_description());
+    }
   }
 
   void options() {
@@ -94,6 +96,8 @@ class Completer {
       for (const char* when : {"auto", "always", "never"}) offer(when);
     } else if (is_one_of(name, {"--store", "--data"})) {
       offer(kFolders);
+    } else if (name == "--format") {
+      for (const char* format : {"csv", "jsonl"}) offer(format);
     } else if (name == "--by") {
       paths("");
     }
@@ -106,10 +110,11 @@ class Completer {
       if (name == "describe") components();
     } else if (name == "completion") {
       for (const char* shell : {"bash", "zsh", "fish"}) offer(shell);
-    } else if (is_one_of(name, {"check", "plan", "run", "show", "status", "query"})) {
+    } else if (is_one_of(name, {"check", "plan", "run", "show", "status", "query", "export",
+                                "verify", "gc"})) {
       if (positionals_.empty())
         offer(kTomlFiles);
-      else if (name != "query")
+      else if (!is_one_of(name, {"query", "verify", "gc"}))
         overrides();
     } else {
       for (const CLI::App* command : command_->get_subcommands({}))

@@ -11,7 +11,8 @@
 namespace perturb {
 
 /// Where libperturb_train.so may be, in order: beside the program (a build folder), in
-/// ../lib and its multiarch folder, and where it was configured to be installed.
+/// ../lib and its multiarch folder, and where it was configured to be installed. $PERTURB_TRAIN
+/// names another one, such as a build with CUDA, and then it is the only one.
 std::vector<std::filesystem::path> engine_places();
 
 /// Error(Usage) with what to do if it is not there, cannot be loaded, or is of another version.

@@ -88,8 +88,10 @@ std::string HelpFormatter::make_help(const CLI::App* app, std::string, CLI::AppF
   for (const std::string& line : wrapped(app->get_description(), kWidth)) text += line + "\n";
 
   Entries commands;
-  for (const CLI::App* command : app->get_subcommands({}))
+  for (const CLI::App* command : app->get_subcommands({})) {
+    if (command->get_group().empty()) continue;  // not for people
     commands.emplace_back(command->get_name(), command->get_description());
+  }
   Entries arguments;
   Entries options;
   for (const CLI::Option* option : app->get_options()) {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/wording.h"
+#include "perturb/plan/why.h"
 #include "perturb/report/table.h"
 
 namespace perturb {
@@ -24,7 +25,10 @@ std::map<Reason, std::size_t> counts(const Plan& plan) {
 }
 
 std::string state_of(const Planned& planned) {
-  return planned.first ? std::string(name_of(planned.reason)) : "same";
+  if (!planned.first) return "same";
+  std::string state(name_of(planned.reason));
+  if (runs(planned.reason) && planned.from > 0) state += fmt::format(" from {}", planned.from);
+  return state;
 }
 
 std::vector<std::string> varied_fields(const Experiment& experiment, const Condition& condition) {
@@ -82,8 +86,10 @@ std::string head(const Experiment& experiment, const Plan& plan) {
   text += fmt::format("  trials  {}; {} to train", states, grouped(std::ssize(plan.order)));
   if (plan.distinct < plan.trials.size())
     text += fmt::format(" ({} are the same as another)", plan.trials.size() - plan.distinct);
-  return text + fmt::format("\n  steps   {} asked, {} to run\n", grouped(plan.steps_asked),
-                            grouped(plan.steps_to_run));
+  return text +
+         fmt::format("\n  steps   {} asked, {} when what trials share is trained once, {} to run\n",
+                     grouped(plan.steps_asked), grouped(plan.steps_shared),
+                     grouped(plan.steps_to_run));
 }
 
 nlohmann::json trials_json(const Experiment& experiment, const Plan& plan) {
@@ -95,7 +101,8 @@ nlohmann::json trials_json(const Experiment& experiment, const Plan& plan) {
                       {"trial", planned.trial.hex()},
                       {"variation", trial.variation},
                       {"intervention", experiment.label(trial.alternative)},
-                      {"state", state_of(planned)},
+                      {"state", planned.first ? name_of(planned.reason) : "same"},
+                      {"from", planned.from},
                       {"runs", planned.first && runs(planned.reason)},
                       {"steps", planned.end}});
   }
@@ -128,6 +135,7 @@ void show_plan(Context& context, const ExperimentArguments& arguments,
   const Store store = store_to_read(context.store_folder(arguments.file));
   const Plan plan = make_plan(experiment, store);
   const auto seconds = estimate(plan, store, options.workers);
+  const std::string blocked = blocked_reuse(experiment, plan, store);
 
   if (context.json) {
     nlohmann::json all = {{"name", experiment.name()},
@@ -139,9 +147,12 @@ void show_plan(Context& context, const ExperimentArguments& arguments,
                           {"cached", plan.cached},
                           {"new", plan.order.size()},
                           {"steps_asked", plan.steps_asked},
+                          {"steps_shared", plan.steps_shared},
                           {"steps_to_run", plan.steps_to_run},
+                          {"stages", plan.stages.size()},
                           {"workers", options.workers},
                           {"seconds", nullptr},
+                          {"blocked_reuse", blocked},
                           {"missing_data", *loaded.missing_data}};
     if (seconds) all["seconds"] = *seconds;
     for (const auto& [reason, n] : counts(plan)) all["states"][std::string(name_of(reason))] = n;
@@ -149,7 +160,11 @@ void show_plan(Context& context, const ExperimentArguments& arguments,
     context.out.line(all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
     context.out.write(head(experiment, plan) + "  time    " +
-                      time_text(plan, seconds, options.workers) + "\n\n");
+                      time_text(plan, seconds, options.workers) + "\n");
+    if (!blocked.empty()) {
+      for (const std::string& line : wrapped(blocked, 76)) context.out.line("  " + line);
+    }
+    context.out.line("");
     context.out.write(matrix(experiment, plan, options, context.out));
   }
   for (const std::string& missing : *loaded.missing_data)

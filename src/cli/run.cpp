@@ -9,8 +9,8 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
-#include "cli/cores.h"
 #include "cli/engine_loader.h"
+#include "cli/executors.h"
 #include "cli/experiment_arguments.h"
 #include "cli/plan_view.h"
 #include "cli/run_display.h"
@@ -29,7 +29,7 @@ namespace {
 struct Options {
   ExperimentArguments arguments;
   SummaryArguments summary;
-  std::size_t jobs = 0;  // 0: the physical cores
+  ExecutorArguments executor;
   std::optional<std::uint64_t> shuffle;
   bool fail_fast = false;
   bool dry_run = false;
@@ -145,13 +145,12 @@ Trained train(const Training& training) {
          "LibTorch uses the reference BLAS, and training takes 20 times as long as with an "
          "optimised one\n  `./dev setup` or `apt install libopenblas0-openmp` installs it");
 
-  const std::size_t cores = physical_cores();
-  const std::size_t workers = std::min(options.jobs > 0 ? options.jobs : cores, plan.stages.size());
+  const std::size_t workers = std::min(options.executor.workers(), plan.stages.size());
   if (!options.quiet)
-    context.err.line(fmt::format("{} to train, {} in the store; {} at a time{}",
-                                 counted(plan.order.size(), "trial"),
-                                 grouped(static_cast<std::int64_t>(plan.cached)), workers,
-                                 options.jobs > 0 ? "" : " (one a core; -j N changes it)"));
+    context.err.line(fmt::format(
+        "{} to train, {} in the store; {} at a time{}", counted(plan.order.size(), "trial"),
+        grouped(static_cast<std::int64_t>(plan.cached)), workers,
+        options.executor.jobs > 0 ? "" : " (one a core; -j N changes it)"));
 
   RecordedRun run(store, {.experiment = experiment.name(),
                           .command = context.command_line,
@@ -191,17 +190,19 @@ Trained train(const Training& training) {
             display.tick(running);
           },
   };
-  const auto executor =
-      pool([&](const Assignment& assignment, Progress& progress,
-               const Report& report) { return engine->train(assignment, progress, report); },
-           workers);
+  const auto executor = make_executor(options.executor, context, *engine, store.folder(),
+                                      options.arguments.file, workers);
   const auto begun = std::chrono::steady_clock::now();
   const RunCounts counts =
       carry_out(plan, *executor, events, signals.asked(), {.fail_fast = options.fail_fast});
+  bool again = false;
   for (const std::size_t stage : counts.lost) {
     const Trial trial = experiment.trial(plan.stages[stage].trial);
     store.forget(trial.state(plan.stages[stage].begin));
+    // A state that was lost otherwise than with its checkpoint would be lost again.
+    again = again || plan.stages[stage].checkpoint;
   }
+  store.release();
   store.flush();
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
@@ -214,10 +215,10 @@ Trained train(const Training& training) {
     return {signals.code(), false};
   }
   if (!counts.lost.empty()) {
-    warn(context, fmt::format("{} could not be read; what went on from them is trained anew",
+    warn(context, fmt::format("{} could not be read; what goes on from there is trained anew",
                               counted(counts.lost.size(), "checkpoint")));
   }
-  return {trouble ? ExitCode::SomeFailed : ExitCode::Done, !counts.lost.empty()};
+  return {trouble ? ExitCode::SomeFailed : ExitCode::Done, again};
 }
 
 /// Without anything to train there is no run, unless there is something to write down.
@@ -240,10 +241,10 @@ bool failed_before(const Plan& plan) {
 
 ExitCode run(Context& context, const Options& options) {
   if (options.dry_run) {
-    show_plan(context, options.arguments,
-              {.workers = options.jobs > 0 ? options.jobs : physical_cores()});
+    show_plan(context, options.arguments, {.workers = options.executor.workers()});
     return ExitCode::Done;
   }
+  options.executor.check();
   const Loaded loaded = options.arguments.load(context);
   const Experiment& experiment = loaded.experiment;
   require_runnable(loaded);
@@ -281,15 +282,16 @@ void add_run(CLI::App& app, Context& context) {
   command->footer(
       "Controls run first. A trial that fails or diverges is recorded and stops nothing else; the\n"
       "run then ends with 1. Ctrl-C stops cleanly, and the next run goes on; twice stops at once.\n"
-      "Results are the same bits for any -j and any order.\n\n"
+      "What trials have in common is trained once, and what a checkpoint has is not trained "
+      "again.\n"
+      "Results are the same bits for any -j, any order and --isolate.\n\n"
       "Examples:\n"
       "  perturb run momentum.toml\n"
-      "  perturb run momentum.toml train.epochs=1 seeds.init=0,1,2 -j 2");
+      "  perturb run momentum.toml train.epochs=1 seeds.init=0,1,2 -j 2\n"
+      "  perturb run momentum.toml --isolate --timeout 600 --memory 4GB");
   auto options = std::make_shared<Options>();
   options->arguments.add_to(*command);
-  command->add_option("-j,--jobs", options->jobs, "Trials at once; else one a physical core")
-      ->check(CLI::Range(1, 4096))
-      ->type_name("N");
+  options->executor.add_to(*command);
   command->add_flag("--fail-fast", options->fail_fast,
                     "Stop at the first trial that fails or diverges");
   command->add_option("--shuffle", options->shuffle, "Run trials in a random order")

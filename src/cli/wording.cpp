@@ -22,6 +22,18 @@ std::string counted(std::size_t number, std::string_view noun) {
                      number == 1 ? "" : "s");
 }
 
+std::string byte_size(std::uintmax_t bytes) {
+  constexpr double kThousand = 1000;
+  if (bytes < 1000) return fmt::format("{} B", bytes);
+  double size = static_cast<double>(bytes) / kThousand;
+  for (const char* unit : {"kB", "MB", "GB"}) {
+    // What would be said as 1000.0 is 1.0 of the next.
+    if (size < kThousand - 0.05) return fmt::format("{:.1f} {}", size, unit);
+    size /= kThousand;
+  }
+  return fmt::format("{:.1f} TB", size);
+}
+
 std::string duration(double seconds) {
   if (seconds < 10) return fmt::format("{:.1f} s", seconds);
   const auto whole = static_cast<std::int64_t>(std::llround(seconds));

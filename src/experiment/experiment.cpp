@@ -654,6 +654,36 @@ const DataFacts& Experiment::data(const Trial& trial) const {
 
 Step Experiment::end(const Trial& trial) const { return state_->end(trial.timeline); }
 
+std::map<std::string, std::string> Experiment::ingredients(const Trial& trial) const {
+  std::map<std::string, std::string> all = {{"content of the data", data(trial).digest.hex()}};
+  const auto& schema = *state_->schema;
+  const auto& start = trial.start();
+  const auto add_revision = [&](Family family, const std::string& kind) {
+    const auto* component = schema.find(family, kind);
+    if (!component) return;
+    all[fmt::format("revision of {} {}", name_of(family), kind)] =
+        std::to_string(component->revision);
+  };
+  for (const auto& section : sections()) {
+    const auto* kind = section.has_kind ? start.find(section.kind_path) : nullptr;
+    if (kind) add_revision(section.family, kind->as_string());
+  }
+  for (const auto& operation : trial.operations)
+    add_revision(Family::Intervention, operation.kind);
+  const auto* asked = trial.condition.find("schedule.horizon");
+  const auto* resolved = start.find("schedule.horizon");
+  if (asked && resolved && *asked != *resolved)
+    all["schedule.horizon, the end of the run"] = display(*resolved);
+  return all;
+}
+
+bool Experiment::matters(const Trial& trial, std::string_view path) const {
+  if (path.ends_with(".kind")) return true;
+  const auto* parameter = state_->schema->parameter(trial.start(), path);
+  // A file's content is an ingredient; where it lies is no one's business.
+  return parameter && parameter->identity && parameter->type != Type::File;
+}
+
 const CheckpointPolicy& Experiment::checkpoints() const { return state_->declared.checkpoints; }
 
 namespace {

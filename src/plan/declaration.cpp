@@ -9,6 +9,13 @@ namespace perturb {
 
 namespace {
 
+std::string texts_json(const std::map<std::string, std::string>& texts) {
+  std::string all;
+  for (const auto& [name, text] : texts)
+    all += (all.empty() ? "" : ",") + to_json(Value(name)) + ":" + to_json(Value(text));
+  return "{" + all + "}";
+}
+
 std::string parameters_json(const std::map<std::string, Value>& parameters) {
   std::string all;
   for (const auto& [name, value] : parameters)
@@ -72,6 +79,7 @@ Member member(const Experiment& experiment, std::size_t number, Step end) {
   member.trial = trial.id;
   member.condition = to_json(trial.condition);
   member.operations = to_json(trial.operations);
+  member.ingredients = texts_json(experiment.ingredients(trial));
   if (end > 0) member.steps = end;
   member.factors = factors_of(trial);
   return member;

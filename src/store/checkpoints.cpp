@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "store/state.h"
@@ -28,17 +29,6 @@ bool wants(const Database& database, std::int64_t trial, std::int64_t step) {
       database.kept("SELECT 1 FROM checkpoint_trials WHERE trial = ? AND step > ? LIMIT 1")
           .rows(trial, step);
   return !newer.next();
-}
-
-bool anybody_wants(const Database& database, std::int64_t state) {
-  // Those that were declared last are carried out last, and are the likeliest to want it.
-  Cursor row =
-      database.kept("SELECT trial, step FROM checkpoint_trials WHERE state = ? ORDER BY trial DESC")
-          .rows(state);
-  while (row.next()) {
-    if (wants(database, row.integer(0), row.integer(1))) return true;
-  }
-  return false;
 }
 
 /// Place in the list that was asked for, by id.
@@ -94,6 +84,18 @@ void Store::State::remove_checkpoint(std::int64_t state) {
   std::erase(new_blobs, blob);
 }
 
+bool Store::State::wanted(std::int64_t state) const {
+  // Those that were declared last are carried out last, and are the likeliest to want it.
+  Cursor row =
+      database
+          ->kept("SELECT trial, step FROM checkpoint_trials WHERE state = ? ORDER BY trial DESC")
+          .rows(state);
+  while (row.next()) {
+    if (wants(*database, row.integer(0), row.integer(1))) return true;
+  }
+  return false;
+}
+
 void Store::State::prune(const std::vector<std::int64_t>& trials) {
   std::vector<std::int64_t> states;
   for (const std::int64_t trial : trials) {
@@ -102,8 +104,12 @@ void Store::State::prune(const std::vector<std::int64_t>& trials) {
   }
   std::sort(states.begin(), states.end());
   states.erase(std::unique(states.begin(), states.end()), states.end());
+  remove_unwanted(states);
+}
+
+void Store::State::remove_unwanted(const std::vector<std::int64_t>& states) {
   for (const std::int64_t state : states) {
-    if (anybody_wants(*database, state)) continue;
+    if (wanted(state)) continue;
     if (!held.empty()) {
       Cursor row = database->kept("SELECT digest FROM states WHERE id = ?").rows(state);
       if (row.next() && held.contains(row.digest(0))) continue;
@@ -158,6 +164,19 @@ std::vector<std::int64_t> Store::checkpoint_steps() const {
 
 void Store::hold(const std::vector<Digest>& states) {
   state_->held.insert(states.begin(), states.end());
+}
+
+void Store::release() {
+  const auto held = std::exchange(state_->held, {});
+  if (held.empty()) return;
+  state_->in_batch([&] {
+    std::vector<std::int64_t> states;
+    for (const Digest& digest : held) {
+      Cursor row = state_->database->kept("SELECT id FROM states WHERE digest = ?").rows(digest);
+      if (row.next()) states.push_back(row.integer(0));
+    }
+    state_->remove_unwanted(states);
+  });
 }
 
 void Store::forget(const Digest& state) {

@@ -120,7 +120,7 @@ class TrialWriter {
   std::int64_t id(const Member& member) {
     const std::optional<Found> found = find(member.trial);
     if (found && found->declared) return found->id;
-    const std::int64_t condition = condition_id(member.condition);
+    const std::int64_t condition = condition_id(member);
     if (found) {
       database_.kept("UPDATE all_trials SET condition = ?, operations = ? WHERE id = ?")
           .run(condition, member.operations, found->id);
@@ -144,17 +144,20 @@ class TrialWriter {
   }
 
   /// A control and its interventions come one after another.
-  std::int64_t condition_id(const std::string& json) {
-    if (condition_ == 0 || json_ != json) {
-      database_.kept("INSERT INTO conditions (json) VALUES (?)").run(json);
+  std::int64_t condition_id(const Member& member) {
+    if (condition_ == 0 || json_ != member.condition || ingredients_ != member.ingredients) {
+      database_.kept("INSERT INTO conditions (json, ingredients) VALUES (?, ?)")
+          .run(member.condition, member.ingredients);
       condition_ = database_.last_row();
-      json_ = json;
+      json_ = member.condition;
+      ingredients_ = member.ingredients;
     }
     return condition_;
   }
 
   const Database& database_;
   std::string json_;
+  std::string ingredients_;
   std::int64_t condition_ = 0;
 };
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdint>
+#include <random>
 #include <sys/vfs.h>
 #include <system_error>
 #include <unistd.h>
@@ -45,6 +47,26 @@ std::string holder(const fs::path& lock) {
   return line.empty() ? "another process" : line;
 }
 
+constexpr std::uintmax_t kReserve = 1 << 20;
+constexpr std::string_view kReserveSays =
+    "perturb keeps this room on the disk, so that `perturb gc --apply` works when it is full.\n";
+
+fs::path reserve_in(const fs::path& folder) { return folder / "reserve"; }
+
+/// Also one that a power cut has emptied. A folder that is shared with other things may have
+/// somebody else's file of that name.
+bool is_reserve(const fs::path& file) {
+  std::error_code error;
+  if (fs::symlink_status(file, error).type() != fs::file_type::regular) return false;
+  if (const auto size = fs::file_size(file, error); error || size > kReserve) return false;
+  try {
+    const std::string bytes = read_file(file, kReserve);
+    return bytes.empty() || bytes.starts_with(kReserveSays);
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 fs::path database_in(const fs::path& folder) { return folder / "results.db"; }
@@ -59,6 +81,34 @@ void prepare_folder(const fs::path& folder) {
   }
   const bool empty = fs::is_empty(folder, error);
   if (!error && empty) write_atomically(folder / ".gitignore", "*\n");
+}
+
+void make_reserve(const fs::path& folder) {
+  constexpr std::uintmax_t kPlenty = 16 * kReserve;
+  std::error_code error;
+  const fs::path file = reserve_in(folder);
+  const bool taken = fs::exists(fs::symlink_status(file, error));
+  if (taken && (fs::file_size(file, error) == kReserve || !is_reserve(file))) return;
+  const fs::space_info space = fs::space(folder, error);
+  if (error || space.available < kPlenty) return;
+  // Noise: of zeros, a disk that compresses would keep nothing.
+  std::string bytes(kReserveSays);
+  std::mt19937_64 noise;  // the same every time, and nobody reads it
+  while (bytes.size() < kReserve) {
+    const std::uint64_t word = noise();
+    bytes.append(reinterpret_cast<const char*>(&word), sizeof word);
+  }
+  bytes.resize(kReserve);
+  try {
+    write_unsynced(file, bytes);
+  } catch (const Error&) {
+    // Then there is none.
+  }
+}
+
+void give_up_reserve(const fs::path& folder) {
+  std::error_code ignored;
+  if (is_reserve(reserve_in(folder))) fs::remove(reserve_in(folder), ignored);
 }
 
 FileLock lock_folder(const fs::path& folder) {

@@ -16,6 +16,11 @@ std::filesystem::path database_in(const std::filesystem::path& folder);
 /// user shares with other things keeps what git thinks of it.
 void prepare_folder(const std::filesystem::path& folder);
 
+/// Keeps 1 MiB of the disk, unless it is kept already or little is left: what `give_up_reserve`
+/// gives back is enough to write down that files may go. Failing is no error.
+void make_reserve(const std::filesystem::path& folder);
+void give_up_reserve(const std::filesystem::path& folder);
+
 /// The right to write. Throws Error(Locked), which names the holder.
 FileLock lock_folder(const std::filesystem::path& folder);
 

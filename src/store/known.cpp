@@ -91,6 +91,30 @@ std::unordered_map<Digest, Known> Store::known(const std::vector<Digest>& trials
   return all;
 }
 
+void Store::each_trial(const std::function<void(const StoredTrial&)>& take) const {
+  Statement statement(
+      *state_->database,
+      "SELECT t.digest, t.outcome, t.step, coalesce(e.name, ''), coalesce(m.number, 0), c.json, "
+      "coalesce(t.operations, '[]'), c.ingredients "
+      "FROM all_trials AS t JOIN conditions AS c ON c.id = t.condition "
+      "LEFT JOIN members AS m ON m.id = (SELECT min(id) FROM members WHERE trial = t.id) "
+      "LEFT JOIN experiments AS e ON e.id = m.experiment WHERE t.outcome IS NOT NULL ORDER BY "
+      "t.id");
+  Cursor row = statement.rows();
+  while (row.next()) {
+    StoredTrial one;
+    one.trial = row.digest(0);
+    one.outcome = outcome_from(row.text(1));
+    one.step = row.integer(2);
+    one.experiment = row.text(3);
+    one.number = row.integer(4);
+    one.condition = row.text(5);
+    one.operations = row.text(6);
+    one.ingredients = row.text(7);
+    take(one);
+  }
+}
+
 double Store::seconds_per_step(std::string_view model_kind, std::string_view data_kind) const {
   const Database& database = *state_->database;
   const std::vector<std::string> columns = factor_columns(database);

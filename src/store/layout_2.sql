@@ -1,4 +1,5 @@
 -- From layout 1 to 2: checkpoints.
+ALTER TABLE conditions ADD COLUMN ingredients TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE experiments ADD COLUMN retention INTEGER NOT NULL DEFAULT 1;
 CREATE INDEX member_trials ON members (trial, experiment);
 CREATE TABLE checkpoints (

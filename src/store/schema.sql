@@ -18,8 +18,9 @@ CREATE TABLE experiments (
 -- Conditions are long and shared: a variation's control and all its interventions have the same.
 -- Not unique: the same text may be here once for every time that it was declared.
 CREATE TABLE conditions (
-  id   INTEGER PRIMARY KEY,
-  json TEXT NOT NULL
+  id          INTEGER PRIMARY KEY,
+  json        TEXT NOT NULL,
+  ingredients TEXT NOT NULL DEFAULT '{}'  -- JSON: digest of the data, revisions of components
 ) STRICT;
 
 -- One row for every process that ever worked on the store. Times are for people: nothing

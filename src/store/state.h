@@ -1,5 +1,5 @@
 // What an open store consists of. Private to src/store: its parts are spread over store.cpp
-// (open, runs), declare.cpp, keep.cpp, known.cpp and query.cpp.
+// (open, runs), declare.cpp, keep.cpp, known.cpp, query.cpp and upkeep.cpp.
 #pragma once
 
 #include <chrono>
@@ -59,8 +59,11 @@ struct Store::State {
   std::int64_t state(const Digest& digest);
   void keep_checkpoint(RunId run, const Saved& saved, std::int64_t state,
                        const std::vector<std::int64_t>& trials);
+  /// Whether any experiment wants the checkpoint of that state; see Retention.
+  bool wanted(std::int64_t state) const;
   /// Removes the trials' checkpoints that nobody wants any more.
   void prune(const std::vector<std::int64_t>& trials);
+  void remove_unwanted(const std::vector<std::int64_t>& states);
   void remove_checkpoint(std::int64_t state);
   /// Makes the batch's blobs durable.
   void settle_blobs();

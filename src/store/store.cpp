@@ -119,12 +119,14 @@ Store Store::open(const fs::path& folder, Access access) {
 
   prepare_folder(folder);
   state->lock = lock_folder(folder);
+  if (access == Access::Remove) give_up_reserve(folder);
   state->database = open_database(folder);
   state->writable = true;
   state->blobs.emplace(folder);
   // We hold the lock, so whoever has not ended a run never will.
   if (state->database->integer("SELECT count(*) FROM runs WHERE outcome IS NULL") > 0)
     state->database->execute("UPDATE runs SET outcome = 'died' WHERE outcome IS NULL");
+  if (access == Access::Write) make_reserve(folder);
   return Store(std::move(state));
 }
 

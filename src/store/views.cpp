@@ -19,7 +19,7 @@ SELECT e.name AS experiment, m.number AS number, lower(hex(t.digest)) AS trial,
        m.control AS control, m.variation AS variation, m.intervention AS intervention,
        m.steps AS steps, t.outcome AS outcome, t.step AS step, t.done AS done,
        t.message AS message, t.seconds AS seconds, t.trained AS trained, t.run AS run,
-       c.json AS condition, t.operations AS operations{factors}
+       c.json AS condition, t.operations AS operations, c.ingredients AS ingredients{factors}
 FROM experiments AS e CROSS JOIN members AS m CROSS JOIN all_trials AS t CROSS JOIN factors AS f
      LEFT JOIN conditions AS c ON c.id = t.condition
 WHERE m.experiment = e.id AND t.id = m.trial AND f.member = m.id)sql";
@@ -57,10 +57,10 @@ WHERE m.experiment = e.id AND m.number <> m.control
   AND q.experiment = e.id AND v.state = s.state AND v.metric = q.metric
   AND cv.state = cs.state AND cv.metric = q.metric)sql";
 
-constexpr std::array<std::string_view, 21> kColumns = {
+constexpr std::array<std::string_view, 22> kColumns = {
     "experiment", "number",     "trial", "control", "variation", "intervention",  "steps",
     "outcome",    "step",       "done",  "message", "seconds",   "trained",       "run",
-    "condition",  "operations", "epoch", "metric",  "value",     "control_value", "difference"};
+    "condition",  "operations", "ingredients", "epoch", "metric",  "value",     "control_value", "difference"};
 
 }  // namespace
 

@@ -23,6 +23,7 @@ ROOT = HERE.parents[1]
 GOLDEN = HERE / "golden"
 COMMANDS = [
     "check", "plan", "run", "status", "show", "query",
+    "export", "verify", "gc",
     "list", "describe", "data", "doctor", "completion",
 ]
 LIMIT = 120  # seconds; a bound on what hangs, not a measurement

@@ -19,6 +19,16 @@ TEST_CASE("one trial, many trials") {
   CHECK(counted(100'000, "trial") == "100,000 trials");
 }
 
+TEST_CASE("sizes of files, never 1000 of a unit") {
+  CHECK(byte_size(0) == "0 B");
+  CHECK(byte_size(999) == "999 B");
+  CHECK(byte_size(1000) == "1.0 kB");
+  CHECK(byte_size(17'280) == "17.3 kB");
+  CHECK(byte_size(999'960) == "1.0 MB");
+  CHECK(byte_size(1'500'000'000) == "1.5 GB");
+  CHECK(byte_size(2'000'000'000'000) == "2.0 TB");
+}
+
 TEST_CASE("durations in two units at most, never 60 of one") {
   CHECK(duration(0.04) == "0.0 s");
   CHECK(duration(9.94) == "9.9 s");

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -87,6 +88,12 @@ class Experiment {
   const DataFacts& data(const Trial& trial) const;
   /// The step at which the trial ends. Needs the data set's size: 0 when it is unknown.
   Step end(const Trial& trial) const;
+  /// What the trial's identity has beside its condition and operations: the digest of the data,
+  /// revisions of components, a schedule's horizon where the run's end decides it. By name.
+  std::map<std::string, std::string> ingredients(const Trial& trial) const;
+  /// Whether a field of the condition is part of the trial's identity.
+  bool matters(const Trial& trial, std::string_view path) const;
+
   /// When what is measured, without the states' digests.
   std::vector<Measurement> measurements(const Trial& trial) const;
   /// The steps in (0, end] at which the policy saves the trial's state, in order.

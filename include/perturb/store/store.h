@@ -34,6 +34,7 @@ struct Member {
   Digest trial;
   std::string condition;   ///< JSON of the variation's condition
   std::string operations;  ///< JSON of the resolved operations; "[]" for the control
+  std::string ingredients = "{}";  ///< JSON of what else its identity is made of, as texts
   /// Steps asked for. States beyond them, which another experiment may have had measured, are
   /// not shown as this one's. None: no limit.
   std::optional<std::int64_t> steps;
@@ -89,6 +90,18 @@ struct Known {
   std::vector<std::pair<std::int64_t, std::uint32_t>> measured;
 };
 
+/// A trial that was carried out at least in part, as it was declared.
+struct StoredTrial {
+  Digest trial;
+  Outcome outcome = Outcome::Interrupted;
+  std::int64_t step = 0;
+  std::string experiment;   ///< one that has it; empty when none has any more
+  std::int64_t number = 0;  ///< its place there
+  std::string condition;    ///< JSON, as in Member, like the next two
+  std::string operations;
+  std::string ingredients;
+};
+
 /// A trial that a record is about.
 struct Share {
   Digest trial;
@@ -132,12 +145,16 @@ struct RowReader {
 /// Used by one thread at a time; `interrupt` alone may come from others.
 class Store {
  public:
-  enum class Access { Read, Write };
+  enum class Access {
+    Read,
+    Write,
+    Remove,  ///< like Write, on a disk that may be full: the folder's reserve is given up first
+  };
 
   /// Whether there is a store in `folder`, whatever state it is in.
   static bool exists(const std::filesystem::path& folder);
-  /// Opens (Write: creates and migrates) the store in `folder`. Errors: Usage when there is none
-  /// to read; Locked, which names the holder; Store for a damaged or newer database; Disk.
+  /// Opens (unless to read: creates and migrates) the store in `folder`. Errors: Usage when there
+  /// is none to read; Locked, which names the holder; Store for a damaged or newer database; Disk.
   /// Read never waits for the writer, and changes nothing.
   static Store open(const std::filesystem::path& folder, Access access);
   /// The same tables without a file, for tests and for `plan` where there is no store yet.
@@ -185,12 +202,15 @@ class Store {
   /// What is known of each of these states; absent where nothing is.
   std::unordered_map<Digest, KnownState> states(const std::vector<Digest>& states,
                                                 const std::vector<Digest>& metrics) const;
+  /// Calls `take` with every declared trial that there is an outcome of.
+  void each_trial(const std::function<void(const StoredTrial&)>& take) const;
   /// Whether any state is known.
   bool has_states() const;
   /// The steps at which any checkpoint was made, in order.
   std::vector<std::int64_t> checkpoint_steps() const;
-  /// Checkpoints of these states are not removed while this store is open, whatever replaces them.
+  /// Checkpoints of these states are not removed before `release`, whatever replaces them.
   void hold(const std::vector<Digest>& states);
+  void release();
   /// Forgets a checkpoint that cannot be read. Part of the batch.
   void forget(const Digest& state);
 
@@ -209,6 +229,7 @@ class Store {
   const Blobs& blobs() const;
 
  private:
+  friend class Upkeep;
   struct State;
   explicit Store(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;

@@ -1,0 +1,331 @@
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/cells.h"
+#include "cli/commands.h"
+#include "cli/experiment_arguments.h"
+#include "cli/find_trial.h"
+#include "cli/wording.h"
+#include "perturb/core/files.h"
+#include "perturb/report/table.h"
+
+namespace perturb {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  ExperimentArguments arguments;
+  std::string checkpoint;  // a trial
+  std::optional<std::int64_t> step;
+  std::string format;
+  fs::path to;
+  bool force = false;
+};
+
+Store open_store(const Context& context, const Options& options) {
+  const fs::path folder = context.store_folder(options.arguments.file);
+  if (!Store::exists(folder))
+    throw Error(ExitCode::Usage, "there is no store in \"" + folder.string() + "\"",
+                "name the experiment file beside it, or the store by --store");
+  return Store::open(folder, Store::Access::Read);
+}
+
+/// Throws unless something may be written there: nothing, or with --force a file.
+void check_free(const fs::path& path, bool force) {
+  std::error_code error;
+  const fs::file_type type = fs::symlink_status(path, error).type();
+  if (type == fs::file_type::not_found) return;
+  if (type != fs::file_type::regular && type != fs::file_type::none)
+    throw Error(ExitCode::Usage, path.string() + " is there already, and is no file",
+                "name another one with -o");
+  if (!force)
+    throw Error(ExitCode::Usage, "there is already a file " + path.string(),
+                "--force replaces it, -o names another one");
+}
+
+// Checkpoints.
+
+/// The trial of that number in the experiment file.
+Digest numbered(Context& context, const Options& options) {
+  const Loaded loaded = options.arguments.load(context);
+  const Experiment& experiment = loaded.experiment;
+  std::size_t number = experiment.trials();
+  const std::string& word = options.checkpoint;
+  std::from_chars(word.data(), word.data() + word.size(), number);
+  if (number >= experiment.trials()) {
+    throw Error(ExitCode::Usage,
+                fmt::format("{} has no trial {}", options.arguments.file.string(), word),
+                fmt::format("it has {}, numbered from 0; `perturb plan FILE --all` shows them",
+                            counted(experiment.trials(), "trial")));
+  }
+  const Trial trial = experiment.trial(number);
+  for (const std::string& missing : *loaded.missing_data)
+    context.err.line("note: without the data it is not known which trial this is: " +
+                     printable(missing));
+  return trial.id;
+}
+
+Digest trial_of(Context& context, const Options& options, const Store& store) {
+  const bool digits = options.checkpoint.find_first_not_of("0123456789") == std::string::npos;
+  if (digits && !options.arguments.file.empty()) return numbered(context, options);
+  return find_trial(store, options.checkpoint).trial;
+}
+
+struct Kept {
+  std::int64_t step = 0;
+  Digest blob;
+  std::string state;
+};
+
+/// The trial's checkpoints, by step.
+std::vector<Kept> checkpoints_of(const Store& store, const Digest& trial) {
+  std::vector<Kept> all;
+  // By the states that it goes through: another trial may have left the checkpoint.
+  const Table rows = store.query(
+      "SELECT s.step, c.blob, x.digest FROM all_trials AS t "
+      "CROSS JOIN trial_states AS s ON s.trial = t.id "
+      "CROSS JOIN checkpoints AS c ON c.state = s.state "
+      "CROSS JOIN states AS x ON x.id = s.state WHERE lower(hex(t.digest)) = ? ORDER BY s.step",
+      {trial.hex()});
+  for (const auto& row : rows.rows) {
+    all.push_back(
+        {std::get<std::int64_t>(row[0]), *Digest::from_hex(text_of(row[1])), text_of(row[2])});
+  }
+  return all;
+}
+
+const Kept& chosen(const std::vector<Kept>& all, const Digest& trial,
+                   std::optional<std::int64_t> step) {
+  if (all.empty()) {
+    throw Error(ExitCode::Usage, "the store has no checkpoint of trial " + trial.brief(),
+                "`checkpoints.keep` and `checkpoints.every` of the experiment say which are made; "
+                "`perturb run` makes them");
+  }
+  if (!step) return all.back();
+  const auto found = std::ranges::find(all, *step, &Kept::step);
+  if (found != all.end()) return *found;
+  constexpr std::size_t kNamed = 20;
+  std::vector<std::string> steps;
+  for (std::size_t i = 0; i < std::min(all.size(), kNamed); ++i)
+    steps.push_back(std::to_string(all[i].step));
+  if (all.size() > kNamed) steps.push_back(fmt::format("{} more", all.size() - kNamed));
+  throw Error(ExitCode::Usage,
+              fmt::format("there is no checkpoint of trial {} at step {}", trial.brief(), *step),
+              "there is one at " + listed(steps));
+}
+
+/// The bytes of the checkpoint that is chosen, and which it is.
+std::string read_checkpoint(const Store& store, const Digest& trial,
+                            std::optional<std::int64_t> step, Kept& kept) {
+  // A run that goes on may replace it after we have seen its row.
+  constexpr int kAttempts = 3;
+  for (int attempt = 1;; ++attempt) {
+    kept = chosen(checkpoints_of(store, trial), trial, step);
+    try {
+      return store.blobs().get(kept.blob);
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::Store) throw;
+      if (attempt < kAttempts && !store.blobs().size(kept.blob)) continue;
+      throw Error(ExitCode::Store, error.what(),
+                  "`perturb verify --repair` forgets it, and the next run trains it again");
+    }
+  }
+}
+
+ExitCode export_checkpoint(Context& context, const Options& options) {
+  const Store store = open_store(context, options);
+  const Digest trial = trial_of(context, options, store);
+  Kept kept;
+  const std::string bytes = read_checkpoint(store, trial, options.step, kept);
+  const fs::path to = options.to.empty()
+                          ? fs::path(fmt::format("{}-{}.safetensors", trial.brief(), kept.step))
+                          : options.to;
+  check_free(to, options.force);
+  write_atomically(to, bytes);
+  if (context.json) {
+    const nlohmann::json all = {{"file", to.string()},   {"trial", trial.hex()},
+                                {"step", kept.step},     {"state", kept.state},
+                                {"bytes", bytes.size()}, {"sha256", kept.blob.hex()}};
+    context.out.line(all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    return ExitCode::Done;
+  }
+  context.out.line(fmt::format("{}: trial {} at step {}, {}", printable(to.string()), trial.brief(),
+                               kept.step, byte_size(bytes.size())));
+  return ExitCode::Done;
+}
+
+// Results.
+
+/// Writes rows one by one, so that results that fit no memory can be exported.
+class RowWriter {
+ public:
+  virtual ~RowWriter() = default;
+  virtual void columns(const std::vector<std::string>& names) = 0;
+  virtual void row(const std::vector<Cell>& cells) = 0;
+};
+
+class CsvWriter final : public RowWriter {
+ public:
+  explicit CsvWriter(Output& out) : out_(out) {}
+  void columns(const std::vector<std::string>& names) override { out_.write(csv_line(names)); }
+  void row(const std::vector<Cell>& cells) override {
+    texts_.clear();
+    for (const Cell& cell : cells) texts_.push_back(text_of(cell));
+    out_.write(csv_line(texts_));
+  }
+
+ private:
+  Output& out_;
+  std::vector<std::string> texts_;
+};
+
+class JsonLinesWriter final : public RowWriter {
+ public:
+  explicit JsonLinesWriter(Output& out) : out_(out) {}
+  void columns(const std::vector<std::string>& names) override { names_ = names; }
+  void row(const std::vector<Cell>& cells) override {
+    nlohmann::ordered_json object = nlohmann::ordered_json::object();
+    for (std::size_t i = 0; i < cells.size(); ++i) object[names_[i]] = json_of(cells[i]);
+    out_.line(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
+
+ private:
+  Output& out_;
+  std::vector<std::string> names_;
+};
+
+std::unique_ptr<RowWriter> writer_of(const std::string& format, Output& out) {
+  if (format == "jsonl") return std::make_unique<JsonLinesWriter>(out);
+  return std::make_unique<CsvWriter>(out);
+}
+
+/// A file that gets its name when it is whole, and goes otherwise.
+class Unfinished {
+ public:
+  explicit Unfinished(fs::path path) : path_(std::move(path)), temporary_(path_) {
+    temporary_ += fmt::format(".tmp-{}", ::getpid());
+    file_ = std::fopen(temporary_.c_str(), "wxb");
+    if (!file_) fail();
+  }
+  Unfinished(const Unfinished&) = delete;
+  Unfinished& operator=(const Unfinished&) = delete;
+  ~Unfinished() {
+    if (file_) std::fclose(file_);
+    if (!done_) ::unlink(temporary_.c_str());
+  }
+
+  std::FILE* file() const { return file_; }
+  void finish() {
+    if (std::fclose(std::exchange(file_, nullptr)) != 0) fail();
+    publish(temporary_, path_);
+    done_ = true;
+  }
+
+ private:
+  [[noreturn]] void fail() const {
+    throw Error(ExitCode::Disk,
+                fmt::format("cannot write {}: {}", path_.string(),
+                            std::error_code(errno, std::generic_category()).message()),
+                "check the folder, its permissions and the room on the disk");
+  }
+
+  fs::path path_;
+  fs::path temporary_;
+  std::FILE* file_ = nullptr;
+  bool done_ = false;
+};
+
+void write_results(const Store& store, const std::string& experiment, RowWriter& writer) {
+  store.query(
+      "SELECT * FROM results WHERE experiment = ? ORDER BY experiment, number, step, metric",
+      {experiment},
+      {.columns = [&](const std::vector<std::string>& names) { writer.columns(names); },
+       .row =
+           [&](const std::vector<Cell>& cells) {
+             writer.row(cells);
+             return true;
+           }});
+}
+
+ExitCode export_results(Context& context, const Options& options) {
+  if (options.arguments.file.empty())
+    throw Error(ExitCode::Usage, "whose results? --format needs an experiment file",
+                "`perturb export FILE --format " + options.format + "`");
+  const Store store = open_store(context, options);
+  const std::string name = options.arguments.load(context).experiment.name();
+  if (store.query("SELECT 1 FROM experiments WHERE name = ?", {name}).rows.empty())
+    throw Error(ExitCode::Usage, "the store holds no experiment \"" + name + "\"",
+                "`perturb run " + options.arguments.file.string() + "` makes its results");
+  if (options.to.empty()) {
+    write_results(store, name, *writer_of(options.format, context.out));
+    return ExitCode::Done;
+  }
+  check_free(options.to, options.force);
+  Unfinished file(options.to);
+  Output out(file.file());
+  write_results(store, name, *writer_of(options.format, out));
+  out.flush();
+  file.finish();
+  return ExitCode::Done;
+}
+
+ExitCode run_export(Context& context, const Options& options) {
+  if (!options.checkpoint.empty()) return export_checkpoint(context, options);
+  if (!options.format.empty()) return export_results(context, options);
+  throw Error(ExitCode::Usage, "it is not said what to export",
+              "--checkpoint TRIAL, or --format csv; `perturb export --help` shows examples");
+}
+
+}  // namespace
+
+void add_export(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("export", "Copy a checkpoint or results out of the store");
+  command->footer(
+      "A checkpoint is a safetensors file: named weights and the optimizer's moments. The results\n"
+      "are the rows of the view `results` as the file was last run: NaN is empty (CSV) or null, "
+      "and\n"
+      "every number reads back as the same 64 bits.\n\n"
+      "Examples:\n"
+      "  perturb export momentum.toml --checkpoint 3 -o control.safetensors\n"
+      "  perturb export --store results --checkpoint 5f1c20 --step 1200\n"
+      "  perturb export momentum.toml --format csv -o momentum.csv");
+  auto options = std::make_shared<Options>();
+  options->arguments.add_to(*command);
+  command->get_option("FILE")->required(false);
+  auto* checkpoint =
+      command
+          ->add_option("--checkpoint", options->checkpoint,
+                       "The trial: its number in FILE, EXPERIMENT:NUMBER, or 4 digits and more of "
+                       "its id")
+          ->type_name("TRIAL");
+  command->add_option("--step", options->step, "Of that step; else the newest")
+      ->needs(checkpoint)
+      ->type_name("N");
+  const std::vector<std::string> formats = {"csv", "jsonl"};
+  command
+      ->add_option("--format", options->format, "Results: csv, or jsonl for a JSON object a line")
+      ->excludes(checkpoint)
+      ->check(CLI::IsMember(formats))
+      ->type_name("FORMAT");
+  command
+      ->add_option("-o,--output", options->to,
+                   "Where to; else results go to stdout, and a checkpoint to TRIAL-N.safetensors")
+      ->type_name("OUT");
+  command->add_flag("--force", options->force, "Replace the file that is there");
+  context.on(command, [&context, options] { return run_export(context, *options); });
+}
+
+}  // namespace perturb
