@@ -8,6 +8,7 @@
 
 #include "cli/cores.h"
 #include "perturb/catalog/data_files.h"
+#include "perturb/store/upkeep.h"
 
 namespace perturb {
 
@@ -20,7 +21,7 @@ namespace fs = std::filesystem;
 void clear_left_work(const fs::path& store) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(store, ignored)) {
-    if (entry.path().filename().string().starts_with("work-")) fs::remove_all(entry, ignored);
+    if (is_left_work(entry.path())) fs::remove_all(entry.path(), ignored);
   }
 }
 

@@ -53,21 +53,26 @@ class RecordedRun {
  public:
   RecordedRun(Store& store, const RunRow& row) : store_(store), id_(store.begin_run(row)) {}
   ~RecordedRun() {
+    if (ended_) return;
     try {
-      store_.end_run(id_, outcome);
+      store_.end_run(id_, "failed");
     } catch (const std::exception&) {
       // What ended the run is being reported already; a run without an end is shown as such.
     }
+  }
+  void end(std::string_view outcome) {
+    ended_ = true;
+    store_.end_run(id_, outcome);
   }
   RecordedRun(const RecordedRun&) = delete;
   RecordedRun& operator=(const RecordedRun&) = delete;
 
   RunId id() const { return id_; }
-  std::string outcome = "failed";
 
  private:
   Store& store_;
   RunId id_;
+  bool ended_ = false;
 };
 
 std::string key_metric(const Experiment& experiment, const Record& record) {
@@ -208,7 +213,7 @@ Trained train(const Training& training) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
 
   const bool trouble = counts.failed + counts.diverged > 0;
-  run.outcome = signals.asked() ? "interrupted" : trouble ? "failed" : "done";
+  run.end(signals.asked() ? "interrupted" : trouble ? "failed" : "done");
   if (!options.quiet || trouble) display.say(summed_up(counts, seconds));
   if (signals.asked()) {
     display.say("interrupted; what was done is kept, and the same command goes on");
@@ -229,7 +234,7 @@ void adopt_alone(const Training& training) {
                                    .version = PERTURB_VERSION,
                                    .fingerprint = "{}"});
   adopt(training, run.id());
-  run.outcome = "done";
+  run.end("done");
 }
 
 bool failed_before(const Plan& plan) {

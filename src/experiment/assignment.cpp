@@ -158,7 +158,10 @@ std::string to_json(const Assignment& assignment) {
         {{"step", m.step}, {"epoch", m.epoch}, {"state", m.state.hex()}, {"metrics", m.metrics}});
   Json saves = Json::array();
   for (const auto& save : assignment.saves)
-    saves.push_back({{"step", save.step}, {"epoch", save.epoch}, {"state", save.state.hex()}});
+    saves.push_back({{"step", save.step},
+                     {"epoch", save.epoch},
+                     {"state", save.state.hex()},
+                     {"spare", save.spare}});
   const Json all = {
       {"trial", json_of(assignment.trial)},
       {"examples", assignment.examples},
@@ -196,7 +199,8 @@ Assignment assignment_from_json(std::string_view text) {
       }
     }
     for (const auto& save : json.at("saves"))
-      out.saves.push_back({save.at("step"), save.at("epoch"), digest_of(save.at("state"))});
+      out.saves.push_back(
+          {save.at("step"), save.at("epoch"), digest_of(save.at("state")), save.at("spare")});
     return out;
   } catch (const Json::exception& error) {
     throw Error(ExitCode::Usage, std::string("not an assignment: ") + error.what());

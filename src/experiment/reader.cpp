@@ -646,6 +646,7 @@ class Reader {
     for (const auto& [key, place, value] : table.entries) {
       if (key == "every") {
         read_every(value, out_.checkpoints.every);
+        out_.checkpoints.stated = true;
       } else if (key == "keep") {
         read_keep(value);
       } else {

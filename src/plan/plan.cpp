@@ -295,13 +295,17 @@ Assignment assignment(const Experiment& experiment, const Plan& plan, std::size_
       out.measurements.push_back({step, calendar.epochs_before(step), out.trial.state(step), {}});
     out.measurements.back().metrics.push_back(metric);
   }
+  const CheckpointPolicy& policy = experiment.checkpoints();
+  // Who wants all of them wants them for metrics to come.
+  const bool spare = !policy.stated && policy.keep != CheckpointPolicy::Keep::All;
   const auto save = [&](Step step) {
-    out.saves.push_back({step, calendar.epochs_before(step), out.trial.state(step)});
+    out.saves.push_back(
+        {step, calendar.epochs_before(step), out.trial.state(step), spare && step < stage.end});
   };
   for (const Step step : experiment.saves(out.trial)) {
     if (step > stage.begin && step <= stage.end) save(step);
   }
-  const bool saving = experiment.checkpoints().every.kind != Every::Kind::Never;
+  const bool saving = policy.every.kind != Every::Kind::Never;
   const bool saved = !out.saves.empty() && out.saves.back().step == stage.end;
   if (saving && stage.is_an_end && stage.end > stage.begin && !saved) save(stage.end);
   return out;

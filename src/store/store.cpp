@@ -38,7 +38,13 @@ void create_database(const fs::path& path) {
     left_over += suffix;
     fs::remove(left_over);
   }
-  create_tables(Database(unfinished, Database::Mode::Create));
+  {
+    const Database database(unfinished, Database::Mode::Create);
+    create_tables(database);
+    // The file's own header says how it is written to. Changed under its final name, a kill in the
+    // middle would leave a journal that readers may not roll back.
+    database.execute(fmt::format("PRAGMA journal_mode = {}", journal_mode_for(path.parent_path())));
+  }
   publish(unfinished, path);
 }
 

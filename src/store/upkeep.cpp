@@ -168,20 +168,6 @@ bool is_left_in_blobs(const fs::path& path) {
          is_regular(path);
 }
 
-/// A folder that only isolated workers have written to. One that holds anything else is somebody's
-/// own, whatever its name.
-bool is_left_work(const fs::path& path) {
-  if (!path.filename().string().starts_with("work-") || !is_folder(path)) return false;
-  constexpr std::array<std::string_view, 3> kParts = {"stages", "records", "logs"};
-  std::error_code error;
-  for (fs::directory_iterator next(path, error), end; !error && next != end;
-       next.increment(error)) {
-    const std::string name = next->path().filename().string();
-    if (std::find(kParts.begin(), kParts.end(), name) == kParts.end()) return false;
-  }
-  return !error;
-}
-
 std::vector<fs::path> entries_of(const fs::path& folder) {
   std::vector<fs::path> entries;
   std::error_code error;
@@ -206,6 +192,19 @@ void remove_path(const fs::path& path) {
 }
 
 }  // namespace
+
+bool is_left_work(const fs::path& path) {
+  // One that holds anything else is somebody's own, whatever its name.
+  if (!path.filename().string().starts_with("work-") || !is_folder(path)) return false;
+  constexpr std::array<std::string_view, 3> kParts = {"stages", "records", "logs"};
+  std::error_code error;
+  for (fs::directory_iterator next(path, error), end; !error && next != end;
+       next.increment(error)) {
+    const std::string name = next->path().filename().string();
+    if (std::find(kParts.begin(), kParts.end(), name) == kParts.end()) return false;
+  }
+  return !error;
+}
 
 std::string_view name_of(Finding::Kind kind) {
   switch (kind) {

@@ -49,6 +49,9 @@ void explain(Record& record) {
   }
 }
 
+/// A checkpoint takes some milliseconds, most of them the disk's.
+constexpr std::chrono::seconds kSpareCheckpoints{1};
+
 class Stage {
  public:
   Stage(const Assignment& assignment, Progress& progress, const Means& means)
@@ -135,10 +138,11 @@ class Stage {
       if (outcome != Outcome::Done) return outcome;
       if (measurement != measurements_end && measurement->step == step) measure(*measurement++);
       if (next_save == saves_end || next_save->step != step) continue;
-      if (means_.blobs) save(*next_save);
-      ++next_save;
+      const Save& due = *next_save++;
+      if (!means_.blobs || (due.spare && saved_recently())) continue;
+      save(due);
       // The last checkpoint's record is that of the whole stage.
-      if (means_.blobs && step < assignment_.end) report();
+      if (step < assignment_.end) report();
     }
     return session().advance(assignment_.end, progress_);
   }
@@ -154,6 +158,11 @@ class Stage {
           .value = values[i],
       });
     }
+  }
+
+  /// Reports come with checkpoints.
+  bool saved_recently() const {
+    return std::chrono::steady_clock::now() - clock_ < kSpareCheckpoints;
   }
 
   void save(const Save& save) {

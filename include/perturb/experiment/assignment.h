@@ -83,6 +83,8 @@ struct Save {
   Step step = 0;
   double epoch = 0;
   Digest state;
+  /// May be left out soon after another one: to train so little again costs less than to save.
+  bool spare = false;
 };
 
 /// Everything that a training half needs to carry out a stage of a trial: the steps from `begin`

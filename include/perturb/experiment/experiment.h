@@ -29,7 +29,8 @@ struct CheckpointPolicy {
     Last,    ///< the newest of every trial, so that more epochs go on from it
     All,
   };
-  Every every;  ///< by default every epoch; the end of a run is saved, too, unless Never
+  Every every;          ///< by default every epoch; the end of a run is saved, too, unless Never
+  bool stated = false;  ///< whether the file says when; otherwise short epochs may be left out
   Keep keep = Keep::Last;
 };
 

@@ -32,8 +32,8 @@ struct Member {
   std::int64_t variation = 0;
   std::string intervention;  ///< label; "control" for the control
   Digest trial;
-  std::string condition;   ///< JSON of the variation's condition
-  std::string operations;  ///< JSON of the resolved operations; "[]" for the control
+  std::string condition;           ///< JSON of the variation's condition
+  std::string operations;          ///< JSON of the resolved operations; "[]" for the control
   std::string ingredients = "{}";  ///< JSON of what else its identity is made of, as texts
   /// Steps asked for. States beyond them, which another experiment may have had measured, are
   /// not shown as this one's. None: no limit.

@@ -63,6 +63,9 @@ struct Garbage {
 };
 std::string_view name_of(Garbage::Kind kind);
 
+/// Whether the folder is one that isolated workers wrote to, and nobody else.
+bool is_left_work(const std::filesystem::path& folder);
+
 class Upkeep {
  public:
   /// `store` must outlive it.
