@@ -5,7 +5,6 @@
 
 #include "perturb/experiment/schema.h"
 
-
 namespace perturb {
 
 void add_models(Schema& schema);

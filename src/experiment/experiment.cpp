@@ -668,8 +668,7 @@ std::map<std::string, std::string> Experiment::ingredients(const Trial& trial) c
     const auto* kind = section.has_kind ? start.find(section.kind_path) : nullptr;
     if (kind) add_revision(section.family, kind->as_string());
   }
-  for (const auto& operation : trial.operations)
-    add_revision(Family::Intervention, operation.kind);
+  for (const auto& operation : trial.operations) add_revision(Family::Intervention, operation.kind);
   const auto* asked = trial.condition.find("schedule.horizon");
   const auto* resolved = start.find("schedule.horizon");
   if (asked && resolved && *asked != *resolved)

@@ -14,7 +14,7 @@ namespace {
 /// A state on a segment's way that somebody asks about, or that there is a checkpoint of.
 struct Point {
   Step step = 0;
-  Digest state;                        // only where the store was asked
+  Digest state;
   bool known = false;                  // it was reached
   bool wanted_end = false;             // a trial ends here
   std::optional<Digest> checkpoint;    // blob
@@ -40,9 +40,15 @@ class Stager {
 
   Staged run() {
     pass();
-    find_points();
-    decide();
-    for (const std::size_t segment : order_) build(segment);
+    if (in_.store.has_states()) {
+      find_points();
+      decide();
+      for (const std::size_t segment : order_) build(segment);
+      for (std::size_t place = 0; place < in_.trials.size(); ++place) adopt(place);
+    } else {
+      // Nothing is known, so every segment is a stage: 100,000 new trials are planned at once.
+      for (const std::size_t segment : order_) build_all(segment);
+    }
     finish();
     return std::move(out_);
   }
@@ -104,8 +110,7 @@ class Stager {
   }
 
   void find_points() {
-    const bool ask = in_.store.has_states();
-    const auto saved_at = ask ? in_.store.checkpoint_steps() : std::vector<std::int64_t>();
+    const auto saved_at = in_.store.checkpoint_steps();
     std::vector<Digest> states;
     for (const std::size_t at : order_) {
       Passage& passage = passages_[at];
@@ -116,8 +121,7 @@ class Stager {
       const auto first = std::upper_bound(saved_at.begin(), saved_at.end(), way.begin);
       steps.insert(first, std::upper_bound(first, saved_at.end(), way.end));
       if (steps.empty()) continue;
-      const std::optional<Trial> one =
-          ask ? std::optional(trial(passage.trials.front())) : std::nullopt;
+      const Trial one = trial(passage.trials.front());
       auto wanted = passage.wanted.begin();
       for (const Step step : steps) {
         Point point;
@@ -125,14 +129,12 @@ class Stager {
         point.wanted_end = passage.ends && step == way.end;
         for (; wanted != passage.wanted.end() && wanted->first == step; ++wanted)
           point.missing.push_back(wanted->second);
-        if (one) {
-          point.state = one->state(step);
-          states.push_back(point.state);
-        }
+        point.state = one.state(step);
+        states.push_back(point.state);
         passage.points.push_back(std::move(point));
       }
     }
-    if (ask) look_up(states);
+    look_up(states);
   }
 
   void look_up(const std::vector<Digest>& states) {
@@ -170,6 +172,28 @@ class Stager {
     const auto& children = segment(at).children;
     return std::any_of(children.begin(), children.end(),
                        [&](std::size_t child) { return passages_[child].from_parent; });
+  }
+
+  void build_all(std::size_t at) {
+    const Segment& way = segment(at);
+    Passage& passage = passages_[at];
+    Stage stage{.begin = way.begin, .end = way.end};
+    if (way.parent == kNone) {
+      if (passage.wanted.empty() && !passage.ends) return;
+      // As in hand_down.
+      const auto child = std::find_if(way.children.begin(), way.children.end(), [&](auto number) {
+        return !passages_[number].trials.empty();
+      });
+      if (child != way.children.end() && !passage.ends) {
+        auto& theirs = passages_[*child].wanted;
+        theirs.insert(theirs.begin(), passage.wanted.begin(), passage.wanted.end());
+        return;
+      }
+    } else if (way.begin > 0) {
+      stage.parent = passages_[way.parent].stage_to_end;
+    }
+    stage.needs = std::move(passage.wanted);
+    push(std::move(stage), at);
   }
 
   bool checkpoint_at_end(std::size_t at) const {
@@ -246,7 +270,6 @@ class Stager {
 
   void finish() {
     out_.from.resize(in_.trials.size());
-    for (std::size_t place = 0; place < in_.trials.size(); ++place) adopt(place);
     std::unordered_map<std::size_t, std::size_t> place_of;
     for (std::size_t place = 0; place < in_.trials.size(); ++place)
       place_of.emplace(in_.trials[place].number, place);

@@ -14,9 +14,14 @@ std::uint64_t place(std::size_t parent, std::uint32_t in_force) {
 
 }  // namespace
 
-std::uint32_t Tree::number_of(const std::string& text) {
+std::uint32_t Tree::number_of(const std::string& text, Last& last) {
+  // Trials come in order, and mostly have what the one before had.
+  if (!texts_.empty() && text == last.text) return last.number;
   // By digest: the texts of 100,000 trials would be most of a plan's memory.
-  return texts_.try_emplace(sha256(text), static_cast<std::uint32_t>(texts_.size())).first->second;
+  const auto next = static_cast<std::uint32_t>(texts_.size());
+  last.number = texts_.try_emplace(sha256(text), next).first->second;
+  last.text = text;
+  return last.number;
 }
 
 std::size_t Tree::child(std::size_t parent, std::uint32_t in_force, Step begin, Step end) {
@@ -42,12 +47,12 @@ void Tree::split(std::size_t segment, Step at) {
 }
 
 std::size_t Tree::add(const Trial& trial, Step end) {
-  std::size_t at = child(kNone, number_of(trial.past.before), 0, 0);
+  std::size_t at = child(kNone, number_of(trial.past.before, before_), 0, 0);
   for (std::size_t i = 0; i < trial.timeline.stretches.size(); ++i) {
     const Window& window = trial.timeline.stretches[i].window;
     const Step until = std::min(window.end, end);
     if (window.begin >= until) break;
-    const std::uint32_t in_force = number_of(trial.past.within[i]);
+    const std::uint32_t in_force = number_of(trial.past.within[i], within_);
     for (Step from = window.begin; from < until; from = segments_[at].end) {
       std::size_t next = child(at, in_force, from, until);
       if (segments_[next].end > until) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -34,12 +35,19 @@ class Tree {
   std::int64_t steps() const;
 
  private:
-  std::uint32_t number_of(const std::string& text);
+  /// The number of a text, and the text that was asked for last.
+  struct Last {
+    std::string text;
+    std::uint32_t number = 0;
+  };
+  std::uint32_t number_of(const std::string& text, Last& last);
   std::size_t child(std::size_t parent, std::uint32_t in_force, Step begin, Step end);
   void split(std::size_t segment, Step at);
 
   std::vector<Segment> segments_;
   std::unordered_map<Digest, std::uint32_t> texts_;
+  Last before_;
+  Last within_;
   std::unordered_map<std::uint64_t, std::size_t> places_;  // by parent and what is in force
 };
 

@@ -93,11 +93,13 @@ class Observer {
   };
 
   void each(const std::string& sql, const std::function<void(const Row&)>& use) const {
-    store_.query(sql, {}, {.columns = [](const std::vector<std::string>&) {},
-                           .row = [&](const Row& row) {
-                             use(row);
-                             return true;
-                           }});
+    store_.query(sql, {},
+                 {.columns = [](const std::vector<std::string>&) {},
+                  .row =
+                      [&](const Row& row) {
+                        use(row);
+                        return true;
+                      }});
   }
 
   void find_metrics(const std::vector<std::string>& labels) {
@@ -117,16 +119,18 @@ class Observer {
   void outcomes(std::size_t begin, std::size_t end) {
     std::string list;
     for (std::size_t i = begin; i < end; ++i) list += (list.empty() ? "" : ",") + blob(trials_[i]);
-    each("SELECT id, digest, outcome, step, done FROM all_trials WHERE outcome IS NOT NULL AND digest IN (" +
-             list + ")",
-         [&](const Row& row) {
-           const auto& numbers = numbers_.at(*Digest::from_hex(text(row[1])));
-           rows_.emplace(integer(row[0], 0), &numbers);
-           for (const std::size_t number : numbers) {
-             observations_[number].standing =
-                 standing(text(row[2]), integer(row[3], 0), integer(row[4], -1), ends_[number]);
-           }
-         });
+    each(
+        "SELECT id, digest, outcome, step, done FROM all_trials WHERE outcome IS NOT NULL AND "
+        "digest IN (" +
+            list + ")",
+        [&](const Row& row) {
+          const auto& numbers = numbers_.at(*Digest::from_hex(text(row[1])));
+          rows_.emplace(integer(row[0], 0), &numbers);
+          for (const std::size_t number : numbers) {
+            observations_[number].standing =
+                standing(text(row[2]), integer(row[3], 0), integer(row[4], -1), ends_[number]);
+          }
+        });
   }
 
   void values() {
@@ -135,7 +139,8 @@ class Observer {
     std::vector<std::int64_t> trials;
     for (const auto& [id, numbers] : rows_) trials.push_back(id);
     std::string when;
-    if (steps_.size() <= kMostSteps) when = fmt::format(" AND s.step IN ({})", fmt::join(steps_, ","));
+    if (steps_.size() <= kMostSteps)
+      when = fmt::format(" AND s.step IN ({})", fmt::join(steps_, ","));
     each(fmt::format("SELECT s.trial, s.step, v.metric, v.value "
                      "FROM trial_states AS s CROSS JOIN measurements AS v "
                      "WHERE s.trial IN ({}){} AND v.state = s.state AND v.metric IN ({})",

@@ -58,9 +58,10 @@ WHERE m.experiment = e.id AND m.number <> m.control
   AND cv.state = cs.state AND cv.metric = q.metric)sql";
 
 constexpr std::array<std::string_view, 22> kColumns = {
-    "experiment", "number",     "trial", "control", "variation", "intervention",  "steps",
-    "outcome",    "step",       "done",  "message", "seconds",   "trained",       "run",
-    "condition",  "operations", "ingredients", "epoch", "metric",  "value",     "control_value", "difference"};
+    "experiment", "number",  "trial",         "control",    "variation",   "intervention",
+    "steps",      "outcome", "step",          "done",       "message",     "seconds",
+    "trained",    "run",     "condition",     "operations", "ingredients", "epoch",
+    "metric",     "value",   "control_value", "difference"};
 
 }  // namespace
 

@@ -122,18 +122,9 @@ def require(good, *said):
 @contextlib.contextmanager
 def open_store(store, **options):
     path = pathlib.Path(store).absolute() / "results.db"
-    with contextlib.ExitStack() as stack:
-        if path.with_name("results.db-journal").exists():
-            # Before a store has its write-ahead log, whoever only reads cannot take back what was
-            # cut short there: they would need the next writer first.
-            copy = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory())) / "results.db"
-            for name in (path.name, path.name + "-journal"):
-                shutil.copy(path.with_name(name), copy.with_name(name))
-            address = f"file:{copy}"
-        else:
-            address = f"file:{path}?mode=ro"
-        db = sqlite3.connect(address, uri=True, **options)
-        yield stack.enter_context(contextlib.closing(db))
+    # As users open it: whatever a kill left behind, reading needs no writer first.
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, **options)) as db:
+        yield db
 
 
 def check_left(store):

@@ -98,7 +98,8 @@ TEST_CASE("a store of layout 1 becomes one of this layout, with all its results"
     drop_views(database);
     database.execute(
         "DROP TABLE checkpoint_trials; DROP TABLE checkpoints; DROP INDEX member_trials; "
-        "ALTER TABLE conditions DROP COLUMN ingredients; ALTER TABLE experiments DROP COLUMN retention; PRAGMA user_version = 1");
+        "ALTER TABLE conditions DROP COLUMN ingredients; ALTER TABLE experiments DROP COLUMN "
+        "retention; PRAGMA user_version = 1");
     create_views(database);
   }
   Store store = Store::open(folder.path(), Store::Access::Write);

@@ -24,7 +24,8 @@ struct Job {
 
 /// Carries the stage out in the calling thread, reporting what was done at every checkpoint;
 /// returns the record of the rest. Never throws.
-using Carry = std::function<Record(const Assignment&, Progress&, const std::function<void(Record&&)>&)>;
+using Carry =
+    std::function<Record(const Assignment&, Progress&, const std::function<void(Record&&)>&)>;
 
 /// A record that has come of a stage.
 struct Event {

@@ -2,7 +2,8 @@
 // step of its windows, or `perturb` once when it acts at init; it overrides those it needs.
 //
 // Law: it draws from addressed streams alone, so that outside its windows nothing differs from
-// a run without it, and at strength 0 nothing differs at all, bit for bit.
+// a run without it, and at strength 0 nothing differs at all, bit for bit. It remembers nothing from
+// step to step: a stage may begin in the middle of a window, and has the state alone.
 #pragma once
 
 #include <cstdint>
