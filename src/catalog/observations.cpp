@@ -20,6 +20,7 @@ void add_metrics(Schema& schema) {
       .help = "The task's loss, averaged over examples.",
       .parameters = {on()},
       .label = "{on}.loss",
+      .better = Better::Lower,
   });
   schema.add({
       .family = Family::Metric,
@@ -27,6 +28,7 @@ void add_metrics(Schema& schema) {
       .help = "Share of examples whose largest output is that of their class.",
       .parameters = {on()},
       .label = "{on}.accuracy",
+      .better = Better::Higher,
   });
   schema.add({
       .family = Family::Metric,

@@ -501,8 +501,14 @@ class Reader {
       for (const auto* kind : {"loss", "accuracy"}) {
         const auto* component = fields_.schema().find(Family::Metric, kind);
         if (!component) continue;
-        MetricSpec spec{
-            kind, {{"on", on}}, label_of(*component, {{"on", on}}), {}, component->revision};
+        MetricSpec spec = {
+            .kind = kind,
+            .parameters = {{"on", on}},
+            .label = label_of(*component, {{"on", on}}),
+            .every = {},
+            .revision = component->revision,
+            .better = component->better,
+        };
         const bool listed = std::any_of(out_.metrics.begin(), out_.metrics.end(),
                                         [&](const MetricSpec& m) { return m.label == spec.label; });
         if (listed) continue;
@@ -589,6 +595,7 @@ class Reader {
     MetricSpec spec;
     spec.kind = component->name;
     spec.revision = component->revision;
+    spec.better = component->better;
     if (const auto* every = entry.find("every")) read_every(*every, spec.every);
     if (!read_parameters(entry, *component, {"every"}, spec.parameters)) return;
     spec.label = label_of(*component, spec.parameters);

@@ -14,6 +14,7 @@
 #include "perturb/core/digest.h"
 #include "perturb/core/value.h"
 #include "perturb/experiment/condition.h"
+#include "perturb/experiment/schema.h"
 #include "perturb/experiment/timeline.h"
 
 namespace perturb {
@@ -41,6 +42,7 @@ struct MetricSpec {
   std::string label;  ///< what results call it: "test.accuracy"
   Every every;
   std::int64_t revision = 1;
+  Better better = Better::Neither;  ///< for whoever looks at results; no part of the definition
 
   Digest definition() const;
 };

@@ -66,6 +66,9 @@ enum class Family {
 /// When an intervention acts if the file does not say.
 enum class Moment { Init, WholeRun };
 
+/// Which of two values of a metric one would rather have.
+enum class Better { Neither, Higher, Lower };
+
 struct Component {
   Family family = Family::Task;
   std::string name;  ///< as written after `kind =`; "" in sections that have no kinds
@@ -76,6 +79,7 @@ struct Component {
   Moment moment = Moment::Init;  ///< interventions only
   /// Metrics only: the name of what is measured, with parameters in braces: "{on}.accuracy".
   std::string label;
+  Better better = Better::Neither;  ///< metrics only
   /// What the parameters must satisfy together: empty, or what is wrong in one line.
   std::function<std::string(const std::map<std::string, Value>&)> check;
   /// What this build cannot carry out although it is well-formed: empty, or the reason.
