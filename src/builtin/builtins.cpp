@@ -1,6 +1,7 @@
 #include "perturb/builtin/builtins.h"
 
 #include "builtin/builtins.h"
+#include "builtin/interventions.h"
 
 namespace perturb {
 
@@ -10,7 +11,10 @@ void add_builtins(Registries& registries) {
   add_data_sets(registries);
   add_optimizers(registries);
   add_schedules(registries);
-  add_interventions(registries);
+  add_weight_interventions(registries);
+  add_gradient_interventions(registries);
+  add_activation_interventions(registries);
+  add_example_interventions(registries);
   add_metrics(registries);
 }
 

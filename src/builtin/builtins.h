@@ -10,7 +10,6 @@ void add_models(Registries& registries);
 void add_data_sets(Registries& registries);
 void add_optimizers(Registries& registries);
 void add_schedules(Registries& registries);
-void add_interventions(Registries& registries);
 void add_metrics(Registries& registries);
 
 }  // namespace perturb

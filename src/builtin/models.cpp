@@ -22,6 +22,12 @@ class Mlp final : public Model {
       layers_.push_back(
           {Linear(*this, "fc" + number, widths[i - 1], widths[i]), "fc" + number, "act" + number});
     }
+    for (std::size_t i = 1; i + 1 < widths.size(); ++i) {
+      const auto name = layers_[i - 1].name;
+      add_unit_group({name,
+                      widths[i],
+                      {{name + ".weight"}, {name + ".bias"}, {layers_[i].name + ".weight", 1}}});
+    }
   }
 
   Tensor forward(const Tensor& inputs, Pass& pass) override {
@@ -52,7 +58,13 @@ class LeNet5 final : public Model {
         conv2_(*this, "conv2", {.in = 6, .out = 16, .kernel = 5}),
         fc1_(*this, "fc1", 16 * pooled(shape.input[1]) * pooled(shape.input[2]), 120),
         fc2_(*this, "fc2", 120, 84),
-        fc3_(*this, "fc3", 84, shape.classes) {}
+        fc3_(*this, "fc3", 84, shape.classes) {
+    const auto pixels = pooled(shape.input[1]) * pooled(shape.input[2]);
+    add_unit_group({"conv1", 6, {{"conv1.weight"}, {"conv1.bias"}, {"conv2.weight", 1}}});
+    add_unit_group({"conv2", 16, {{"conv2.weight"}, {"conv2.bias"}, {"fc1.weight", 1, pixels}}});
+    add_unit_group({"fc1", 120, {{"fc1.weight"}, {"fc1.bias"}, {"fc2.weight", 1}}});
+    add_unit_group({"fc2", 84, {{"fc2.weight"}, {"fc2.bias"}, {"fc3.weight", 1}}});
+  }
 
   /// What is left of a side of the image after both convolutions: 5 of 28.
   static std::int64_t pooled(std::int64_t side) { return (side / 2 - 4) / 2; }

@@ -69,6 +69,31 @@ std::string starts_elsewhere(const std::map<std::string, Value>& parameters) {
   return "this build cannot start from another experiment yet";
 }
 
+ModelParts mlp_parts(const Condition& condition) {
+  ModelParts parts;
+  const auto hidden = condition.at("model.hidden").as_list().size();
+  for (std::size_t i = 1; i <= hidden + 1; ++i) {
+    const auto number = std::to_string(i);
+    parts.parameters.insert(parts.parameters.end(),
+                            {"fc" + number + ".weight", "fc" + number + ".bias"});
+    parts.points.push_back("fc" + number);
+    if (i > hidden) break;
+    parts.points.push_back("act" + number);
+    parts.units.push_back("fc" + number);
+  }
+  return parts;
+}
+
+ModelParts lenet5_parts(const Condition&) {
+  return {
+      .parameters = {"conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "fc1.weight",
+                     "fc1.bias", "fc2.weight", "fc2.bias", "fc3.weight", "fc3.bias"},
+      .points = {"conv1", "pool1", "act1", "conv2", "pool2", "act2", "fc1", "act3", "fc2", "act4",
+                 "fc3"},
+      .units = {"conv1", "conv2", "fc1", "fc2"},
+  };
+}
+
 }  // namespace
 
 void add_models(Schema& schema) {
@@ -88,6 +113,7 @@ void add_models(Schema& schema) {
           },
           activation(),
       }),
+      .parts = mlp_parts,
       .unsupported = starts_elsewhere,
   });
   schema.add({
@@ -96,6 +122,7 @@ void add_models(Schema& schema) {
       .help = "LeNet-5 for 28 x 28 images: 5 x 5 convolutions to 6 (padding 2) and 16 channels, "
               "each with 2 x 2 max pooling, then layers of 120 and 84 units.",
       .parameters = with_start({activation()}),
+      .parts = lenet5_parts,
       .unsupported = starts_elsewhere,
   });
 }

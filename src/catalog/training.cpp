@@ -272,6 +272,8 @@ void add_training(Schema& schema) {
       .family = Family::Task,
       .name = "classification",
       .help = "Mean cross entropy between the softmax of the outputs and the class labels.",
+      .has = {Feature::Weights, Feature::Gradients, Feature::Activations, Feature::Examples,
+              Feature::Labels, Feature::Loss, Feature::Predictions},
   });
   add_optimizers(schema);
   add_schedules(schema);

@@ -124,7 +124,9 @@ void adopt(const Training& training, RunId run) {
     training.store.adopt(run, planned.trial, adoption.states, done);
     for (const StateAt& at : adoption.states) held.push_back(at.state);
   }
-  // What a stage is about to go on from must not be replaced before it has.
+  for (const PlannedReference& reference : training.plan.references)
+    held.push_back(reference.state);
+  // What a stage is about to go on from, or to compare with, must not be replaced before it has.
   training.store.hold(held);
   training.store.flush();
 }
@@ -174,8 +176,8 @@ Trained train(const Training& training) {
   bool told = false;
   const RunEvents events = {
       .assign =
-          [&](std::size_t stage, std::optional<Digest> handed_over) {
-            return assignment(experiment, plan, stage, handed_over);
+          [&](std::size_t stage, const SavedStates& saved) {
+            return assignment(experiment, plan, stage, saved);
           },
       .keep =
           [&](std::size_t stage, const Record& record, const std::vector<Share>& shares) {

@@ -27,24 +27,48 @@ void count(RunCounts& counts, Outcome outcome) {
   }
 }
 
-/// Which stages can begin: those whose parent is done, in the plan's order. A path is followed to
+/// Which stages can begin: those whose parent is done, and whatever they wait for is over, in the
+/// plan's order. A path is followed to
 /// its end before the next is begun, since what goes on comes right after what it goes on from.
 class Frontier {
  public:
-  explicit Frontier(const Plan& plan) : children_(plan.stages.size()) {
+  explicit Frontier(const Plan& plan)
+      : children_(plan.stages.size()), waiting_(plan.stages.size()), left_(plan.stages.size()) {
     for (std::size_t number = 0; number < plan.stages.size(); ++number) {
-      const std::size_t parent = plan.stages[number].parent;
-      parent == kNone ? void(ready_.insert(number)) : children_[parent].push_back(number);
+      const Stage& stage = plan.stages[number];
+      if (stage.parent != kNone) children_[stage.parent].push_back(number);
+      for (const std::size_t other : stage.after) waiting_[other].push_back(number);
+      left_[number] = (stage.parent != kNone ? 1 : 0) + stage.after.size();
+      if (left_[number] == 0) ready_.insert(number);
     }
   }
 
   bool empty() const { return ready_.empty(); }
   std::size_t take() { return ready_.extract(ready_.begin()).value(); }
-  void done(std::size_t stage) { ready_.insert(children_[stage].begin(), children_[stage].end()); }
+  /// The stage ended well: others go on from it.
+  void done(std::size_t stage) {
+    for (const std::size_t child : children_[stage]) release(child);
+  }
+  /// The stage ended, in whatever way. What waited for what it saves does without if need be.
+  void over(std::size_t stage) {
+    for (const std::size_t other : waiting_[stage]) release(other);
+    waiting_[stage].clear();
+  }
+  /// The stage ended otherwise: what would have gone on from it never begins.
+  void lost(std::size_t stage) {
+    over(stage);
+    for (const std::size_t child : children_[stage]) lost(child);
+  }
 
  private:
+  void release(std::size_t stage) {
+    if (--left_[stage] == 0) ready_.insert(stage);
+  }
+
   std::set<std::size_t> ready_;
-  std::vector<std::vector<std::size_t>> children_;
+  std::vector<std::vector<std::size_t>> children_;  // by stage: what goes on from it
+  std::vector<std::vector<std::size_t>> waiting_;   // by stage: what waits until it is over
+  std::vector<std::size_t> left_;                   // by stage: how much it waits for
 };
 
 class Run {
@@ -56,8 +80,7 @@ class Run {
         events_(events),
         stop_(stop),
         options_(options),
-        frontier_(plan),
-        handed_over_(plan.stages.size()) {
+        frontier_(plan) {
     for (const Stage& stage : plan.stages) {
       for (const std::size_t trial : stage.trials) ++stages_left_[trial];
     }
@@ -88,9 +111,7 @@ class Run {
 
  private:
   void start(std::size_t number) {
-    const std::size_t parent = plan_.stages[number].parent;
-    executor_.start(
-        {number, events_.assign(number, parent == kNone ? std::nullopt : handed_over_[parent])});
+    executor_.start({number, events_.assign(number, saved_)});
     ++under_way_;
     if (events_.started) events_.started(number);
   }
@@ -102,15 +123,18 @@ class Run {
     if (record.start_lost) {
       --under_way_;
       counts_.lost.push_back(event.number);
+      frontier_.lost(event.number);
       return;
     }
+    for (const Saved& saved : record.saved) saved_.insert_or_assign(saved.state, saved.blob);
     events_.keep(event.number, record, shares(stage, record));
     if (!event.over) return;
     --under_way_;
     if (record.outcome == Outcome::Done) {
-      if (!record.saved.empty() && record.saved.back().step == stage.end)
-        handed_over_[event.number] = record.saved.back().blob;
+      frontier_.over(event.number);
       frontier_.done(event.number);
+    } else {
+      frontier_.lost(event.number);
     }
     for (const std::size_t trial : stage.trials) tell(trial, record);
   }
@@ -142,7 +166,7 @@ class Run {
   const std::atomic<bool>& stop_;
   const RunOptions& options_;
   Frontier frontier_;
-  std::vector<std::optional<Digest>> handed_over_;            // by stage
+  SavedStates saved_;
   std::unordered_map<std::size_t, std::size_t> stages_left_;  // by trial
   std::size_t under_way_ = 0;
   RunCounts counts_;

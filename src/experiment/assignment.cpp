@@ -135,6 +135,7 @@ Json json_of(const MetricSpec& metric) {
   return {{"kind", metric.kind},
           {"parameters", json_of(metric.parameters)},
           {"label", metric.label},
+          {"neutral", metric.neutral},
           {"revision", metric.revision}};
 }
 
@@ -143,8 +144,42 @@ MetricSpec metric_of(const Json& json) {
   metric.kind = json.at("kind");
   metric.parameters = values_of(json.at("parameters"));
   metric.label = json.at("label");
+  metric.neutral = json.at("neutral");
   metric.revision = json.at("revision");
   return metric;
+}
+
+Json json_of(const Reference& reference) {
+  return {{"step", reference.step},
+          {"state", reference.state.hex()},
+          {"blob", reference.blob ? Json(reference.blob->hex()) : Json()},
+          {"start", json_of(reference.start)}};
+}
+
+Reference reference_of(const Json& json) {
+  Reference reference;
+  reference.step = json.at("step");
+  reference.state = digest_of(json.at("state"));
+  if (!json.at("blob").is_null()) reference.blob = digest_of(json.at("blob"));
+  reference.start = condition_of(json.at("start"));
+  return reference;
+}
+
+Json json_of(const Measurement& m) {
+  Json json = {
+      {"step", m.step}, {"epoch", m.epoch}, {"state", m.state.hex()}, {"metrics", m.metrics}};
+  if (m.reference) json["reference"] = json_of(*m.reference);
+  return json;
+}
+
+Measurement measurement_of(const Json& json) {
+  Measurement m;
+  m.step = json.at("step");
+  m.epoch = json.at("epoch");
+  m.state = digest_of(json.at("state"));
+  m.metrics = json.at("metrics").get<std::vector<std::size_t>>();
+  if (json.contains("reference")) m.reference = reference_of(json.at("reference"));
+  return m;
 }
 
 }  // namespace
@@ -153,9 +188,7 @@ std::string to_json(const Assignment& assignment) {
   Json metrics = Json::array();
   for (const auto& metric : assignment.metrics) metrics.push_back(json_of(metric));
   Json measurements = Json::array();
-  for (const auto& m : assignment.measurements)
-    measurements.push_back(
-        {{"step", m.step}, {"epoch", m.epoch}, {"state", m.state.hex()}, {"metrics", m.metrics}});
+  for (const auto& m : assignment.measurements) measurements.push_back(json_of(m));
   Json saves = Json::array();
   for (const auto& save : assignment.saves)
     saves.push_back({{"step", save.step},
@@ -191,8 +224,7 @@ Assignment assignment_from_json(std::string_view text) {
     out.heirs = json.at("heirs");
     for (const auto& metric : json.at("metrics")) out.metrics.push_back(metric_of(metric));
     for (const auto& m : json.at("measurements")) {
-      out.measurements.push_back(
-          {m.at("step"), m.at("epoch"), digest_of(m.at("state")), m.at("metrics")});
+      out.measurements.push_back(measurement_of(m));
       for (const auto metric : out.measurements.back().metrics) {
         if (metric >= out.metrics.size())
           throw Error(ExitCode::Usage, "an assignment measures a metric that it does not have");

@@ -53,6 +53,18 @@ Step Calendar::end_of(std::int64_t epochs) const {
   return kForever;
 }
 
+std::optional<Step> Calendar::matching(const Batch& other) const {
+  Step low = end_of(other.epoch);
+  Step high = end_of(other.epoch + 1);
+  while (low < high) {
+    const Step middle = low + (high - low) / 2;
+    (batch(middle).offset < other.offset ? low = middle + 1 : high = middle);
+  }
+  const auto found = batch(low);
+  if (found.epoch != other.epoch || found.offset != other.offset) return std::nullopt;
+  return low;
+}
+
 double Calendar::epochs_before(Step at) const {
   const auto next = batch(at);
   return static_cast<double>(next.epoch) +

@@ -11,6 +11,7 @@
 #include "experiment/grid.h"
 #include "experiment/reader.h"
 #include "perturb/core/files.h"
+#include "perturb/core/name_pattern.h"
 
 namespace perturb {
 namespace {
@@ -151,14 +152,23 @@ struct Experiment::State {
     return {&entered, entered.grid.at(number - first_of_entry[entry])};
   }
 
-  Operation operation(const Entered& entered, const Point& point,
+  std::vector<Operation> operations(const Entered& entered, const Point& point,
+                                    const Condition& condition) const {
+    std::vector<Operation> all;
+    for (std::size_t i = 0; i < entered.parts.size(); ++i)
+      all.push_back(operation(entered.parts[i], i, point, condition));
+    return all;
+  }
+
+  Operation operation(const Part& part, std::size_t number, const Point& point,
                       const Condition& condition) const {
     Operation out;
-    out.kind = entered.kind;
-    out.parameters = entered.defaults;
+    out.kind = part.kind;
+    out.parameters = part.defaults;
     When when;
-    when.kind = entered.component->moment == Moment::Init ? When::Kind::Init : When::Kind::WholeRun;
+    when.kind = part.component->moment == Moment::Init ? When::Kind::Init : When::Kind::WholeRun;
     for (const auto* setting : point) {
+      if (setting->part != number) continue;
       if (setting->level.kind == Level::Kind::When) {
         when = setting->level.when;
       } else if (setting->path.starts_with("set.")) {
@@ -234,7 +244,7 @@ struct Experiment::State {
     out.condition = condition(declared.variations.at(variation));
     if (number > 0) {
       const auto [entered, choice] = alternative(number - 1);
-      out.operations.push_back(operation(*entered, choice, out.condition));
+      out.operations = operations(*entered, choice, out.condition);
     }
     out.timeline = timeline(out.condition, out.operations);
     resolve_horizon(out.timeline);
@@ -280,17 +290,172 @@ struct Experiment::State {
     if (problems.any()) return;
     check_values(problems);
     if (problems.any()) return;
+    check_features(problems);
+    check_patterns(problems);
+    check_references(problems);
+    if (problems.any()) return;
     check_windows(problems);
+  }
+
+  /// Conditions of variations from all over the grid.
+  std::vector<Condition> sample() const {
+    const std::size_t tried = std::min<std::size_t>(variations, 64);
+    std::vector<Condition> out;
+    for (std::size_t i = 0; i < tried; ++i)
+      out.push_back(condition(declared.variations.at(i * variations / tried)));
+    return out;
+  }
+
+  /// Whether every task has what interventions and metrics need.
+  void check_features(Problems& problems) const {
+    for (const auto& [signature, prototype] : prototypes) {
+      const auto* task = schema->find(Family::Task, prototype.text("task.kind"));
+      const auto check = [&](const Component& component, const Place& place) {
+        for (const auto feature : component.needs) {
+          if (std::find(task->has.begin(), task->has.end(), feature) != task->has.end()) continue;
+          problems.error(place, fmt::format("{} \"{}\" has no place in task \"{}\": it needs {}",
+                                            name_of(component.family), component.name, task->name,
+                                            name_of(feature)));
+        }
+      };
+      for (const auto& entered : declared.interventions) {
+        for (const auto& part : entered.parts) check(*part.component, part.place);
+      }
+      for (std::size_t i = 0; i < declared.metrics.size(); ++i) {
+        const auto* metric = schema->find(Family::Metric, declared.metrics[i].kind);
+        check(*metric, declared.metric_places[i]);
+      }
+    }
+  }
+
+  /// Whether every pattern of names selects something of every model.
+  void check_patterns(Problems& problems) const {
+    std::set<std::string> seen;
+    for (const auto& condition : sample()) {
+      const auto* model = schema->find(Family::Model, condition.text("model.kind"));
+      if (!model->parts) continue;
+      std::string key;
+      for (const auto& [path, value] : condition) {
+        if (path.starts_with("model.")) key += framed(canonical(value));
+      }
+      if (!seen.insert(key).second) continue;
+      const auto parts = model->parts(condition);
+      const auto check = [&](const Parameter* p, const Value& value, const Place& place) {
+        if (p && p->selects != Selects::Nothing)
+          check_pattern(value.as_string(), parts_of(parts, p->selects), *model, place, problems);
+      };
+      for (const auto& entered : declared.interventions) check_patterns(entered, check);
+      for (std::size_t i = 0; i < declared.metrics.size(); ++i) {
+        const auto& spec = declared.metrics[i];
+        const auto* metric = schema->find(Family::Metric, spec.kind);
+        for (const auto& [name, value] : spec.parameters)
+          check(metric->find(name), value, declared.metric_places[i]);
+      }
+    }
+  }
+
+  using CheckPattern = std::function<void(const Parameter*, const Value&, const Place&)>;
+  static void check_patterns(const Entered& entered, const CheckPattern& check) {
+    for (const auto& part : entered.parts) {
+      for (const auto& [name, value] : part.defaults)
+        check(part.component->find(name), value, part.place);
+    }
+    for (const auto& axis : entered.grid.axes) {
+      for (const auto& choice : axis.choices) {
+        for (const auto& setting : choice) {
+          if (setting.level.kind == Level::Kind::Value && !setting.path.starts_with("set."))
+            check(entered.parts[setting.part].component->find(setting.path), setting.level.value,
+                  setting.level.place);
+        }
+      }
+    }
+  }
+
+  static const std::vector<std::string>& parts_of(const ModelParts& parts, Selects selects) {
+    if (selects == Selects::Points) return parts.points;
+    return selects == Selects::Units ? parts.units : parts.parameters;
+  }
+
+  static void check_pattern(const std::string& pattern, const std::vector<std::string>& names,
+                            const Component& model, const Place& place, Problems& problems) {
+    if (std::any_of(names.begin(), names.end(),
+                    [&](const std::string& name) { return matches(pattern, name); }))
+      return;
+    if (names.empty()) {
+      problems.error(place, fmt::format("model \"{}\" has nothing of the kind that \"{}\" is to "
+                                        "select",
+                                        model.name, pattern));
+      return;
+    }
+    const auto near = nearest(pattern, names);
+    problems.error(
+        place, fmt::format("\"{}\" matches nothing of model \"{}\"", pattern, model.name),
+        near.empty()
+            ? fmt::format("there are {}", fmt::join(names, ", "))
+            : fmt::format("did you mean \"{}\"? There are {}", near, fmt::join(names, ", ")));
+  }
+
+  /// What "trial:..." means for every variation.
+  void check_references(Problems& problems) const {
+    for (std::size_t i = 0; i < declared.metrics.size(); ++i) {
+      if (!declared.metrics[i].relative()) continue;
+      check_reference(declared.metrics[i].parameters.at("to").as_string(),
+                      declared.metric_places[i], problems);
+    }
+  }
+
+  void check_reference(const std::string& text, const Place& place, Problems& problems) const {
+    if (text == "control") return;
+    const auto varied = declared.variations.paths();
+    for (const auto& [path, value] : reference_values(text)) {
+      if (std::find(varied.begin(), varied.end(), path) != varied.end()) continue;
+      problems.error(place, fmt::format("\"{}\" does not vary in this experiment", path),
+                     suggestion(path, varied));
+      return;
+    }
+    for (std::size_t v = 0; v < variations; v += std::max<std::size_t>(1, variations / 64)) {
+      if (reference(text, v)) continue;
+      problems.error(place, fmt::format("no variation has {}", text.substr(kTrial.size())),
+                     "`perturb plan` lists what varies");
+      return;
+    }
+  }
+
+  static constexpr std::string_view kTrial = "trial:";
+
+  /// PATH=VALUE,... of "trial:PATH=VALUE,...".
+  static std::vector<std::pair<std::string, std::string>> reference_values(
+      const std::string& text) {
+    std::vector<std::pair<std::string, std::string>> out;
+    for (std::size_t at = kTrial.size(); at < text.size();) {
+      const auto end = std::min(text.find(',', at), text.size());
+      const auto word = text.substr(at, end - at);
+      const auto equals = std::min(word.find('='), word.size());
+      out.emplace_back(word.substr(0, equals),
+                       equals < word.size() ? word.substr(equals + 1) : std::string());
+      at = end + 1;
+    }
+    return out;
+  }
+
+  /// The variation whose control "control" or "trial:..." is for trials of a variation.
+  std::optional<std::size_t> reference(const std::string& text, std::size_t variation) const {
+    if (text == "control") return variation;
+    return declared.variations.neighbour(variation, reference_values(text));
   }
 
   void find_factors() {
     factors = declared.variations.paths();
     for (const auto& entered : declared.interventions) {
-      for (const auto& path : entered.grid.paths()) {
-        if (path == "when") continue;
-        const auto name = path.starts_with("set.") ? path : entered.kind + "." + path;
-        if (std::find(factors.begin(), factors.end(), name) == factors.end())
-          factors.push_back(name);
+      for (const auto& axis : entered.grid.axes) {
+        for (const auto& choice : axis.choices) {
+          for (const auto& setting : choice) {
+            if (setting.path == "when") continue;
+            auto name = factor_name(entered, setting);
+            if (std::find(factors.begin(), factors.end(), name) == factors.end())
+              factors.push_back(std::move(name));
+          }
+        }
       }
     }
   }
@@ -375,16 +540,15 @@ struct Experiment::State {
   /// Keys that interventions set must exist under the kinds in force together with them.
   void check_sets(const Condition& prototype, Problems& problems) const {
     for (const auto& entered : declared.interventions) {
-      if (entered.kind != "set") continue;
       for (std::size_t i = 0; i < entered.grid.size(); ++i) {
         auto condition = prototype;
         const auto choice = entered.grid.at(i);
         for (const auto* setting : choice) {
-          if (setting->path.ends_with(".kind"))
+          if (setting->path.starts_with("set.") && setting->path.ends_with(".kind"))
             condition.set(setting->path.substr(4), setting->level.value);
         }
         for (const auto* setting : choice) {
-          if (setting->level.kind == Level::Kind::When) continue;
+          if (!setting->path.starts_with("set.")) continue;
           const auto path = setting->path.substr(4);
           check_known(*setting, path, condition, problems);
           if (setting->level.kind != Level::Kind::Value && !prototype.has(path)) {
@@ -460,40 +624,46 @@ struct Experiment::State {
     }
   }
 
+  /// False when nothing can be said because the data are not known.
+  bool check_window(std::size_t alternative, std::size_t part, const Place& place,
+                    std::size_t tried, Problems& problems) const {
+    Step furthest = -1;
+    std::size_t most = 0;
+    std::size_t all = 0;
+    for (std::size_t i = 0; i < tried; ++i) {
+      const auto t = trial(i * variations / tried, alternative + 1);
+      const auto last = end(t.timeline);
+      if (data_facts(t.start()).train == 0) return false;
+      const auto& windows = t.operations[part].windows;
+      const auto reached = static_cast<std::size_t>(std::count_if(
+          windows.begin(), windows.end(), [&](const Window& w) { return w.begin < last; }));
+      furthest = std::max(furthest, last);
+      most = std::max(most, reached);
+      all = std::max(all, windows.size());
+    }
+    if (all == 0 || most == all) return true;
+    if (most == 0) {
+      problems.error(place,
+                     fmt::format("the intervention never acts: the run ends at step {}", furthest),
+                     "move the window, or train longer: train.epochs");
+    } else {
+      problems.warning(place, fmt::format("{} of {} ranges lie past the end of the run at step {}",
+                                          all - most, all, furthest));
+    }
+    return true;
+  }
+
   /// Windows that no run reaches. Whether one does may depend on the variation.
   void check_windows(Problems& problems) {
     const std::size_t tried = std::min<std::size_t>(variations, 64);
     for (std::size_t a = 0; a < first_of_entry.back(); ++a) {
       const auto [entered, choice] = alternative(a);
-      const auto when = std::find_if(choice.begin(), choice.end(), [](const Setting* s) {
-        return s->level.kind == Level::Kind::When;
-      });
-      if (when == choice.end() || (*when)->level.when.ranges.empty()) continue;
-      const auto& place = (*when)->level.place;
-      Step furthest = -1;
-      std::size_t most = 0;
-      std::size_t all = 0;
-      for (std::size_t i = 0; i < tried; ++i) {
-        const auto t = trial(i * variations / tried, a + 1);
-        const auto last = end(t.timeline);
-        const auto& data = data_facts(t.start());
-        if (data.train == 0) return;
-        const auto& windows = t.operations.front().windows;
-        const auto reached = static_cast<std::size_t>(std::count_if(
-            windows.begin(), windows.end(), [&](const Window& w) { return w.begin < last; }));
-        furthest = std::max(furthest, last);
-        most = std::max(most, reached);
-        all = std::max(all, windows.size());
-      }
-      if (all == 0 || most == all) continue;
-      if (most == 0) {
-        problems.error(
-            place, fmt::format("the intervention never acts: the run ends at step {}", furthest),
-            "move the window, or train longer: train.epochs");
-      } else {
-        problems.warning(
-            place, fmt::format("{} of {} ranges lie past the end of the run at step {}", all - most,
-                               all, furthest));
+      for (std::size_t part = 0; part < entered->parts.size(); ++part) {
+        const auto when = std::find_if(choice.begin(), choice.end(), [&](const Setting* s) {
+          return s->part == part && s->level.kind == Level::Kind::When;
+        });
+        if (when == choice.end() || (*when)->level.when.ranges.empty()) continue;
+        if (!check_window(a, part, (*when)->level.place, tried, problems)) return;
       }
     }
     for (std::size_t i = 0; i < declared.metrics.size(); ++i) {
@@ -512,8 +682,16 @@ struct Experiment::State {
 
 Digest MetricSpec::definition() const {
   std::string text = "perturb-metric-1" + framed(kind) + framed(std::to_string(revision));
-  for (const auto& [name, value] : parameters) text += framed(name) + framed(canonical(value));
+  for (const auto& [name, value] : parameters) {
+    if (std::find(neutral.begin(), neutral.end(), name) == neutral.end())
+      text += framed(name) + framed(canonical(value));
+  }
   return sha256(text);
+}
+
+bool MetricSpec::relative() const {
+  const auto to = parameters.find("to");
+  return to != parameters.end() && to->second != Value("init");
 }
 
 std::vector<std::pair<std::string, Value>> factors_of(const Trial& trial) {
@@ -625,14 +803,21 @@ Trial Experiment::trial(std::size_t variation, std::size_t alternative) const {
 }
 
 namespace {
-std::string label_of(const Entered& entered, const Point& point, bool seeds) {
-  std::string text = entered.kind == "set" ? std::string() : entered.kind;
+std::string label_of(const Part& part, std::size_t number, const Point& point, bool seeds) {
+  std::string text = part.kind == "set" ? std::string() : part.kind;
   for (const auto* setting : point) {
-    if (!seeds && is_seed(setting->path)) continue;
-    const auto part = described(*setting);
-    if (!part.empty()) text += (text.empty() ? "" : " ") + part;
+    if (setting->part != number || (!seeds && is_seed(setting->path))) continue;
+    const auto said = described(*setting);
+    if (!said.empty()) text += (text.empty() ? "" : " ") + said;
   }
-  return text.empty() ? entered.kind : text;
+  return text.empty() ? part.kind : text;
+}
+
+std::string label_of(const Entered& entered, const Point& point, bool seeds) {
+  std::string text;
+  for (std::size_t i = 0; i < entered.parts.size(); ++i)
+    text += (i > 0 ? " and " : "") + label_of(entered.parts[i], i, point, seeds);
+  return text;
 }
 }  // namespace
 
@@ -716,19 +901,39 @@ std::vector<Step> steps_of(const Every& every, const Calendar& calendar, std::in
 }
 }  // namespace
 
+std::optional<std::size_t> Experiment::reference(const MetricSpec& metric,
+                                                 std::size_t variation) const {
+  if (!metric.relative()) return std::nullopt;
+  return state_->reference(metric.parameters.at("to").as_string(), variation);
+}
+
 std::vector<Measurement> Experiment::measurements(const Trial& trial) const {
   const auto examples = data(trial).train;
   if (examples == 0) return {};
   const Calendar calendar(trial.timeline, examples);
   const auto epochs = trial.start().integer("train.epochs");
   const auto last = end(trial);
-  std::map<Step, std::vector<std::size_t>> at;
+  // By step and by the variation that it is compared with, none first.
+  std::map<std::pair<Step, std::optional<std::size_t>>, std::vector<std::size_t>> at;
   for (std::size_t m = 0; m < metrics().size(); ++m) {
-    for (const auto s : steps_of(metrics()[m].every, calendar, epochs, last)) at[s].push_back(m);
+    const auto other = reference(metrics()[m], trial.variation);
+    for (const auto s : steps_of(metrics()[m].every, calendar, epochs, last))
+      at[{s, other}].push_back(m);
   }
   std::vector<Measurement> out;
-  for (auto& [step, which] : at)
-    out.push_back({step, calendar.epochs_before(step), {}, std::move(which)});
+  std::map<std::size_t, Trial> controls;
+  for (auto& [when, which] : at) {
+    const auto& [step, other] = when;
+    Measurement measurement{step, calendar.epochs_before(step), {}, std::move(which), {}};
+    if (other) {
+      const auto& control = controls.try_emplace(*other, this->trial(*other, 0)).first->second;
+      const auto there =
+          Calendar(control.timeline, data(control).train).matching(calendar.batch(step));
+      if (!there || *there > end(control)) continue;
+      measurement.reference = Reference{*there, {}, {}, control.start()};
+    }
+    out.push_back(std::move(measurement));
+  }
   return out;
 }
 
@@ -757,6 +962,12 @@ Assignment Experiment::assignment(std::size_t number) const {
   out.metrics = metrics();
   out.measurements = measurements(out.trial);
   for (auto& m : out.measurements) m.state = out.trial.state(m.step);
+  for (auto& m : out.measurements) {
+    if (m.reference) {
+      const auto other = reference(out.metrics[m.metrics.front()], out.trial.variation);
+      m.reference->state = trial(*other, 0).state(m.reference->step);
+    }
+  }
   return out;
 }
 

@@ -52,6 +52,54 @@ std::vector<std::string> Grid::paths() const {
 
 namespace {
 
+bool sets(const Axis& axis, const std::string& path) {
+  return std::any_of(axis.choices.begin(), axis.choices.end(), [&](const Choice& choice) {
+    return std::any_of(choice.begin(), choice.end(),
+                       [&](const Setting& setting) { return setting.path == path; });
+  });
+}
+
+bool has(const Choice& choice, const std::pair<std::string, std::string>& wanted) {
+  return std::any_of(choice.begin(), choice.end(), [&](const Setting& setting) {
+    return setting.path == wanted.first && setting.level.kind == Level::Kind::Value &&
+           display(setting.level.value) == wanted.second;
+  });
+}
+
+}  // namespace
+
+std::optional<std::size_t> Grid::neighbour(
+    std::size_t point, const std::vector<std::pair<std::string, std::string>>& values) const {
+  std::size_t found = 0;
+  std::size_t weight = 1;
+  std::size_t met = 0;
+  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
+    const auto& choices = axis->choices;
+    std::size_t at = point % choices.size();
+    point /= choices.size();
+    std::vector<std::pair<std::string, std::string>> wanted;
+    for (const auto& value : values) {
+      if (sets(*axis, value.first)) wanted.push_back(value);
+    }
+    const auto fits = [&](const Choice& choice) {
+      return std::all_of(wanted.begin(), wanted.end(),
+                         [&](const auto& value) { return has(choice, value); });
+    };
+    if (!fits(choices[at])) {
+      const auto other = std::find_if(choices.begin(), choices.end(), fits);
+      if (other == choices.end()) return std::nullopt;
+      at = static_cast<std::size_t>(other - choices.begin());
+    }
+    met += wanted.size();
+    found += at * weight;
+    weight *= choices.size();
+  }
+  if (met != values.size()) return std::nullopt;
+  return found;
+}
+
+namespace {
+
 const std::vector<std::string> kLevelKeys = {"range", "linspace", "logspace",
                                              "scale", "add",      "each"};
 

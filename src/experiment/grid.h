@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,6 +41,7 @@ struct Level {
 struct Setting {
   std::string path;
   Level level;
+  std::size_t part = 0;  ///< of an intervention that consists of several
 };
 using Choice = std::vector<Setting>;
 /// The settings of one point of a grid; they belong to it.
@@ -59,6 +61,10 @@ class Grid {
   Point at(std::size_t point) const;
   /// Every path that some choice sets, once, in file order.
   std::vector<std::string> paths() const;
+  /// The point that differs from `point` in having these values, given as they are displayed;
+  /// nothing when there is none.
+  std::optional<std::size_t> neighbour(
+      std::size_t point, const std::vector<std::pair<std::string, std::string>>& values) const;
 };
 
 /// Trials that one experiment may have; beyond it something is a mistake.

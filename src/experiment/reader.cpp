@@ -341,74 +341,128 @@ class Reader {
   }
 
   void read_intervention(const Node& entry) {
+    if (const auto* together = entry.find("together")) return read_together(entry, *together);
     Entered out;
     out.place = entry.place;
+    if (!add_part(entry, out)) return;
+    check_together(out);
+    out_.interventions.push_back(std::move(out));
+  }
+
+  /// One intervention that does several things; with `alone`, each of them by itself as well.
+  void read_together(const Node& entry, const Node& together) {
+    for (const auto& [key, place, value] : entry.entries) {
+      if (key == "together" || key == "alone") continue;
+      problems_.error(place, fmt::format("\"{}\" cannot stand beside \"together\"", key),
+                      "write it into each of the tables that act together");
+    }
+    if (together.kind != Node::Kind::Array || together.items.size() < 2) {
+      problems_.error(together.place, "\"together\" takes a list of two tables or more",
+                      "write together = [{ ... }, { ... }], each as an intervention of its own");
+      return;
+    }
+    const auto* alone = entry.find("alone");
+    if (alone && alone->kind != Node::Kind::Bool) {
+      problems_.error(alone->place,
+                      fmt::format("\"alone\" must be true or false, not {}", name_of(alone->kind)));
+      return;
+    }
+    Entered all;
+    all.place = entry.place;
+    for (const auto& item : together.items) {
+      if (item.kind != Node::Kind::Table) {
+        problems_.error(item.place,
+                        fmt::format("\"together\" takes tables, not {}", name_of(item.kind)));
+        continue;
+      }
+      if (alone && alone->boolean) read_intervention(item);
+      add_part(item, all);
+    }
+    if (all.parts.size() != together.items.size()) return;
+    check_together(all);
+    out_.interventions.push_back(std::move(all));
+  }
+
+  /// Adds what a table says to the intervention; false when that cannot be told.
+  bool add_part(const Node& entry, Entered& out) {
     const auto* kind = entry.find("kind");
     const auto* set = entry.find("set");
     if (kind && kind->kind != Node::Kind::String) {
       problems_.error(kind->place,
                       fmt::format("\"kind\" must be a string, not {}", name_of(kind->kind)));
-      return;
+      return false;
     }
     if (!kind && !set) {
       problems_.error(
           entry.place, "an intervention says what it does",
           "write set.<key> = ..., or kind = \"...\"; `perturb list interventions` shows the kinds");
-      return;
+      return false;
     }
-    out.kind = kind ? kind->text : "set";
-    out.component = fields_.schema().find(Family::Intervention, out.kind);
-    if (!out.component) {
+    Part part;
+    part.place = entry.place;
+    part.kind = kind ? kind->text : "set";
+    part.component = fields_.schema().find(Family::Intervention, part.kind);
+    if (!part.component) {
       problems_.error(kind ? kind->place : entry.place,
-                      fmt::format("there is no intervention \"{}\"", out.kind),
-                      suggestion(out.kind, fields_.schema().names(Family::Intervention)));
-      return;
+                      fmt::format("there is no intervention \"{}\"", part.kind),
+                      suggestion(part.kind, fields_.schema().names(Family::Intervention)));
+      return false;
     }
-    if (set && out.kind != "set") {
-      problems_.error(set->place, fmt::format("intervention \"{}\" does not set fields", out.kind),
+    if (set && part.kind != "set") {
+      problems_.error(set->place, fmt::format("intervention \"{}\" does not set fields", part.kind),
                       "write an entry of its own for set");
-      return;
+      return false;
     }
     std::vector<Key> keys;
     if (set) read_set(*set, entry.find("when") != nullptr, keys);
-    for (const auto& p : out.component->parameters) {
-      if (p.fallback) out.defaults[p.name] = *p.fallback;
+    for (const auto& p : part.component->parameters) {
+      if (p.fallback) part.defaults[p.name] = *p.fallback;
     }
     for (const auto& [key, place, value] : entry.entries) {
       if (key == "kind" || key == "set" || key == "zip") continue;
       if (key == "when") {
         keys.push_back({"when", place, read_when(value, problems_)});
-        if (out.kind == "set") refuse_init(keys.back());
-      } else if (const auto* p = out.component->find(key)) {
+        refuse_init(*part.component, keys.back());
+      } else if (const auto* p = part.component->find(key)) {
         keys.push_back({key, place, read_absolute(value, *p, key)});
       } else {
         auto own = std::vector<std::string>{"kind", "when", "zip", "set"};
-        for (const auto& each : out.component->parameters) own.push_back(each.name);
+        for (const auto& each : part.component->parameters) own.push_back(each.name);
         problems_.error(place,
-                        fmt::format("intervention \"{}\" has no parameter \"{}\"", out.kind, key),
+                        fmt::format("intervention \"{}\" has no parameter \"{}\"", part.kind, key),
                         suggestion(key, own));
       }
     }
-    for (const auto& p : out.component->parameters) {
+    for (const auto& p : part.component->parameters) {
       const bool given =
           std::any_of(keys.begin(), keys.end(), [&](const Key& k) { return k.path == p.name; });
       if (!p.fallback && !given) {
         problems_.error(entry.place,
-                        fmt::format("intervention \"{}\" needs \"{}\"", out.kind, p.name), p.help);
+                        fmt::format("intervention \"{}\" needs \"{}\"", part.kind, p.name), p.help);
       }
     }
-    out.grid.axes = axes_of(std::move(keys), read_zip(entry), entry.place, problems_);
-    check_together(out);
-    out_.interventions.push_back(std::move(out));
+    for (auto& axis : axes_of(std::move(keys), read_zip(entry), entry.place, problems_)) {
+      for (auto& choice : axis.choices) {
+        for (auto& setting : choice) setting.part = out.parts.size();
+      }
+      out.grid.axes.push_back(std::move(axis));
+    }
+    out.parts.push_back(std::move(part));
+    return true;
   }
 
-  /// `set` at "init" has no meaning: a field is in force over steps.
-  void refuse_init(const Key& key) {
+  /// What acts on steps has no meaning at init.
+  void refuse_init(const Component& component, const Key& key) {
+    if (component.moment == Moment::Init) return;
     for (const auto& level : key.levels) {
-      if (level.when.kind == When::Kind::Init) {
-        problems_.error(level.place, "a field cannot be set at \"init\": it is in force over steps",
-                        "leave `when` out for the whole run, or give a window such as [0, 100]");
-      }
+      if (level.when.kind != When::Kind::Init) continue;
+      problems_.error(
+          level.place,
+          component.name == "set"
+              ? "a field cannot be set at \"init\": it is in force over steps"
+              : fmt::format("\"{}\" cannot act at \"init\": it acts in steps of training",
+                            component.name),
+          "leave `when` out for the whole run, or give a window such as [0, 100]");
     }
   }
 
@@ -450,33 +504,35 @@ class Reader {
     });
   }
 
-  /// What a component's parameters must satisfy together, for every point of the entry's grid.
+  /// What each part's parameters must satisfy together, for every point of the entry's grid.
   void check_together(const Entered& entered) {
-    if (!entered.component->check && !entered.component->unsupported) return;
+    for (std::size_t i = 0; i < entered.parts.size(); ++i) check_part(entered, i);
+  }
+
+  void check_part(const Entered& entered, std::size_t number) {
+    const auto& part = entered.parts[number];
+    const auto& component = *part.component;
+    if (!component.check && !component.unsupported) return;
     const auto size = std::min(entered.grid.size(), kGridLimit);
     for (std::size_t i = 0; i < size; ++i) {
-      auto parameters = entered.defaults;
-      Place place = entered.place;
+      auto parameters = part.defaults;
+      Place place = part.place;
       for (const auto* setting : entered.grid.at(i)) {
-        if (setting->level.kind != Level::Kind::Value) continue;
+        if (setting->part != number || setting->level.kind != Level::Kind::Value) continue;
         parameters[setting->path] = setting->level.value;
         place = setting->level.place;
       }
       // Required ones that are missing have been reported already.
       const bool complete =
-          std::all_of(entered.component->parameters.begin(), entered.component->parameters.end(),
+          std::all_of(component.parameters.begin(), component.parameters.end(),
                       [&](const Parameter& p) { return parameters.contains(p.name); });
       if (!complete) return;
-      if (const auto wrong = entered.component->check ? entered.component->check(parameters) : "";
-          !wrong.empty()) {
+      if (const auto wrong = component.check ? component.check(parameters) : ""; !wrong.empty())
         problems_.error(place, wrong);
-      }
-      if (const auto reason =
-              entered.component->unsupported ? entered.component->unsupported(parameters) : "";
-          !reason.empty()) {
-        out_.unsupported.push_back({entered.place, reason, {}, false});
-        return;
-      }
+      const auto reason = component.unsupported ? component.unsupported(parameters) : "";
+      if (reason.empty()) continue;
+      out_.unsupported.push_back({part.place, reason, {}, false});
+      return;
     }
   }
 
@@ -485,13 +541,16 @@ class Reader {
   static std::string label_of(const Component& component,
                               const std::map<std::string, Value>& parameters) {
     std::string label = component.label.empty() ? component.name : component.label;
+    std::string rest;
     for (const auto& [name, value] : parameters) {
       const auto hole = "{" + name + "}";
       if (const auto at = label.find(hole); at != std::string::npos) {
         label.replace(at, hole.size(), display(value));
+      } else if (const auto* p = component.find(name); p && p->fallback != value) {
+        rest += (rest.empty() ? "" : ",") + name + "=" + display(value);
       }
     }
-    return label;
+    return rest.empty() ? label : label + "[" + rest + "]";
   }
 
   void read_metrics(const Node& root) {
@@ -599,6 +658,9 @@ class Reader {
     if (const auto* every = entry.find("every")) read_every(*every, spec.every);
     if (!read_parameters(entry, *component, {"every"}, spec.parameters)) return;
     spec.label = label_of(*component, spec.parameters);
+    for (const auto& p : component->parameters) {
+      if (p.neutral && p.neutral == spec.parameters.at(p.name)) spec.neutral.push_back(p.name);
+    }
     const bool twice = std::any_of(out_.metrics.begin(), out_.metrics.end(),
                                    [&](const MetricSpec& m) { return m.label == spec.label; });
     if (twice) {
@@ -705,9 +767,12 @@ class Reader {
     std::vector<std::string> vary;
     for (const auto& [path, place] : varied_) vary.push_back(path);
     for (const auto& entered : out_.interventions) {
-      for (const auto& path : entered.grid.paths()) {
-        if (path != "when")
-          vary.push_back(path.starts_with("set.") ? path : entered.kind + "." + path);
+      for (const auto& axis : entered.grid.axes) {
+        for (const auto& choice : axis.choices) {
+          for (const auto& setting : choice) {
+            if (setting.path != "when") vary.push_back(factor_name(entered, setting));
+          }
+        }
       }
     }
     if (item.kind != Node::Kind::String ||
@@ -729,6 +794,11 @@ class Reader {
 };
 
 }  // namespace
+
+std::string factor_name(const Entered& entered, const Setting& setting) {
+  if (setting.path.starts_with("set.")) return setting.path;
+  return entered.parts[setting.part].kind + "." + setting.path;
+}
 
 Declaration read_declaration(const std::shared_ptr<const Source>& source,
                              const std::filesystem::path& folder,

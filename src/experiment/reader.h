@@ -21,14 +21,24 @@ struct BaseField {
   Place place;
 };
 
-/// One [[interventions]] entry: its grid sets "set.<path>", parameters of its kind, and "when".
-struct Entered {
+/// What an intervention does, or one of the things that it does together.
+struct Part {
   std::string kind;
   const Component* component = nullptr;
   std::map<std::string, Value> defaults;  ///< of the kind's parameters
+  Place place;
+};
+
+/// One [[interventions]] entry: its grid sets "set.<path>", parameters of its parts' kinds, and
+/// "when".
+struct Entered {
+  std::vector<Part> parts;
   Grid grid;
   Place place;
 };
+
+/// What results call a setting's factor: "set.<path>" or "<kind>.<parameter>".
+std::string factor_name(const Entered& entered, const Setting& setting);
 
 struct Declaration {
   std::string name;

@@ -25,6 +25,27 @@ const std::vector<Section>& sections() {
   return all;
 }
 
+std::string_view name_of(Feature feature) {
+  switch (feature) {
+    case Feature::Weights:
+      return "weights";
+    case Feature::Gradients:
+      return "gradients";
+    case Feature::Activations:
+      return "activations";
+    case Feature::Examples:
+      return "training examples";
+    case Feature::Labels:
+      return "labels";
+    case Feature::Loss:
+      return "a loss of parameters and examples alone";
+    case Feature::Predictions:
+      return "predictions of classes";
+  }
+  assert(false && "every feature has a name");
+  return {};
+}
+
 std::string_view name_of(Family family) {
   switch (family) {
     case Family::Task:

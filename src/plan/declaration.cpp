@@ -26,7 +26,8 @@ std::string parameters_json(const std::map<std::string, Value>& parameters) {
 MetricRow metric_row(const MetricSpec& metric) {
   return {metric.definition(), metric.label,
           fmt::format(R"({{"kind":{},"parameters":{},"revision":{}}})", to_json(Value(metric.kind)),
-                      parameters_json(metric.parameters), metric.revision)};
+                      parameters_json(metric.parameters), metric.revision),
+          metric.relative()};
 }
 
 Retention retention(const Experiment& experiment) {
@@ -82,6 +83,10 @@ Member member(const Experiment& experiment, std::size_t number, Step end) {
   member.ingredients = texts_json(experiment.ingredients(trial));
   if (end > 0) member.steps = end;
   member.factors = factors_of(trial);
+  for (const MetricSpec& metric : experiment.metrics()) {
+    if (const auto other = experiment.reference(metric, trial.variation))
+      member.comparisons.emplace_back(metric.definition(), experiment.trial(*other, 0).id);
+  }
   return member;
 }
 

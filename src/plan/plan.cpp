@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cassert>
+#include <functional>
+#include <iterator>
+#include <map>
 #include <unordered_map>
 #include <utility>
 
@@ -14,33 +17,41 @@ namespace perturb {
 
 namespace {
 
-/// Which metric is wanted at which step. Trials that take the same batches to the same end
-/// want the same, so that a grid of 100,000 has a handful of agendas.
+/// What is wanted at which step. Trials that take the same batches to the same end want the same,
+/// so that a grid of 100,000 has a handful of agendas; where metrics compare, one for each
+/// variation.
 class Agendas {
  public:
-  explicit Agendas(const Experiment& experiment) : experiment_(experiment) {
+  explicit Agendas(const Experiment& experiment) : experiment_(experiment), wishes_({}) {
     // Two entries of the file may ask for one metric, at different times.
+    std::vector<Digest> definitions;
     for (const MetricSpec& metric : experiment.metrics()) {
       const Digest definition = metric.definition();
-      const auto found = std::find(definitions_.begin(), definitions_.end(), definition);
-      index_.push_back(static_cast<std::uint32_t>(found - definitions_.begin()));
-      if (found == definitions_.end()) definitions_.push_back(definition);
+      const auto found = std::find(definitions.begin(), definitions.end(), definition);
+      index_.push_back(static_cast<std::uint32_t>(found - definitions.begin()));
+      if (found == definitions.end()) definitions.push_back(definition);
+      compares_ = compares_ || metric.relative();
     }
+    wishes_ = Wishes(std::move(definitions));
   }
 
-  const std::vector<Digest>& definitions() const { return definitions_; }
+  const Wishes& wishes() const { return wishes_; }
+  bool compares() const { return compares_; }
   /// The metric of the experiment that has this definition, the first of several.
   std::uint32_t metric(std::uint32_t definition) const {
     const auto found = std::find(index_.begin(), index_.end(), definition);
     return static_cast<std::uint32_t>(found - index_.begin());
   }
   /// Sorted.
-  const std::vector<Wanted>& at(std::size_t agenda) const { return agendas_[agenda]; }
+  const std::vector<Wanted>& at(std::size_t agenda) const { return agendas_[agenda].all; }
+  /// The same without what compares.
+  const std::vector<Wanted>& plain(std::size_t agenda) const { return agendas_[agenda].plain; }
 
   std::size_t of(const Trial& trial, Step end) {
     key_.clear();
     add(end);
     add(experiment_.data(trial).train);
+    if (compares_) add(static_cast<std::int64_t>(trial.variation));
     if (const Value* task = trial.condition.find("task.kind")) key_ += canonical(*task);
     for (const Stretch& stretch : trial.timeline.stretches) {
       add(stretch.window.begin);
@@ -48,32 +59,42 @@ class Agendas {
       add(size ? size->as_int() : 0);
     }
     const auto [entry, is_new] = keys_.try_emplace(key_, agendas_.size());
-    if (is_new) agendas_.push_back(wanted(trial));
+    if (is_new) agendas_.push_back(agenda(trial));
     return entry->second;
   }
 
  private:
+  struct Agenda {
+    std::vector<Wanted> all;
+    std::vector<Wanted> plain;
+  };
+
   void add(std::int64_t number) {
     key_.append(reinterpret_cast<const char*>(&number), sizeof number);
   }
 
-  std::vector<Wanted> wanted(const Trial& trial) const {
-    std::vector<Wanted> all;
+  Agenda agenda(const Trial& trial) {
+    Agenda agenda;
     for (const Measurement& measurement : experiment_.measurements(trial)) {
-      for (const std::size_t metric : measurement.metrics)
-        all.emplace_back(measurement.step, index_[metric]);
+      for (const std::size_t metric : measurement.metrics) {
+        const auto other = experiment_.reference(experiment_.metrics()[metric], trial.variation);
+        agenda.all.emplace_back(measurement.step, wishes_.of(index_[metric], other));
+      }
     }
-    std::sort(all.begin(), all.end());
-    all.erase(std::unique(all.begin(), all.end()), all.end());
-    return all;
+    std::sort(agenda.all.begin(), agenda.all.end());
+    agenda.all.erase(std::unique(agenda.all.begin(), agenda.all.end()), agenda.all.end());
+    std::copy_if(agenda.all.begin(), agenda.all.end(), std::back_inserter(agenda.plain),
+                 [&](const Wanted& wanted) { return !wishes_.compares(wanted.second); });
+    return agenda;
   }
 
   const Experiment& experiment_;
-  std::vector<Digest> definitions_;   // each once
-  std::vector<std::uint32_t> index_;  // metric of the experiment -> place in definitions_
+  Wishes wishes_;
+  bool compares_ = false;
+  std::vector<std::uint32_t> index_;  // metric of the experiment -> place among definitions
   std::string key_;                   // kept, for its memory
   std::unordered_map<std::string, std::size_t> keys_;
-  std::vector<std::vector<Wanted>> agendas_;
+  std::vector<Agenda> agendas_;
 };
 
 /// Whether everything wanted before step `until` has been measured.
@@ -148,12 +169,27 @@ std::string_view name_of(Reason reason) {
       return "unmeasured";
     case Reason::Retried:
       return "retried";
+    case Reason::Compared:
+      return "compared";
   }
   assert(false && "every reason has a name");
   return {};
 }
 
 bool runs(Reason reason) { return reason != Reason::Cached && reason != Reason::Diverged; }
+
+namespace {
+
+/// All that does not run anyway: it may have to be compared, or others with it.
+void add_compared(const Plan& plan, const std::function<void(std::size_t)>& add) {
+  std::vector<bool> there(plan.trials.size());
+  for (const std::size_t number : plan.order) there[number] = true;
+  for (std::size_t number = 0; number < plan.trials.size(); ++number) {
+    if (!there[number]) add(number);
+  }
+}
+
+}  // namespace
 
 Plan make_plan(const Experiment& experiment, const Store& store) {
   const std::size_t count = experiment.trials();
@@ -189,12 +225,12 @@ Plan make_plan(const Experiment& experiment, const Store& store) {
   plan.distinct = distinct.size();
   plan.steps_shared = tree.steps();
 
-  auto known = store.known(distinct, agendas.definitions());
+  auto known = store.known(distinct, agendas.wishes().definitions());
   const auto reason_of = [&](std::size_t number) {
     const Planned& planned = plan.trials[number];
     const auto entry = known.find(planned.trial);
     if (entry == known.end()) return Reason::New;
-    return reason(entry->second, agendas.at(notes[number].agenda), planned.end);
+    return reason(entry->second, agendas.plain(notes[number].agenda), planned.end);
   };
   for (std::size_t number = 0; number < count; ++number) {
     Planned& planned = plan.trials[number];
@@ -202,8 +238,8 @@ Plan make_plan(const Experiment& experiment, const Store& store) {
     const std::size_t answers = longest.at(planned.trial);
     if (answers != number) {
       // Only what is measured "at the end of the run" can be missing from the longest.
-      const auto& mine = agendas.at(notes[number].agenda);
-      const auto& theirs = agendas.at(notes[answers].agenda);
+      const auto& mine = agendas.plain(notes[number].agenda);
+      const auto& theirs = agendas.plain(notes[answers].agenda);
       planned.first = runs(planned.reason) &&
                       !(runs(reason_of(answers)) &&
                         std::includes(theirs.begin(), theirs.end(), mine.begin(), mine.end()));
@@ -224,18 +260,42 @@ Plan make_plan(const Experiment& experiment, const Store& store) {
 
   std::vector<Wanting> wanting;
   wanting.reserve(plan.order.size());
-  for (const std::size_t number : plan.order) {
+  const auto add = [&](std::size_t number) {
     const Notes& note = notes[number];
     wanting.push_back({number, note.segment, note.agenda, &agendas.at(note.agenda)});
+  };
+  for (const std::size_t number : plan.order) add(number);
+  // Only the stages know what has been compared: whatever compares or is compared with comes along.
+  if (agendas.compares()) add_compared(plan, add);
+  std::unordered_map<std::size_t, std::size_t> place_of;  // of controls among those wanting
+  for (std::size_t place = 0; place < wanting.size(); ++place) {
+    if (agendas.compares()) place_of.emplace(wanting[place].number, place);
   }
-  Staged staged = make_stages({experiment, store, tree, wanting, agendas.definitions()});
+  Staged staged = make_stages(
+      {.experiment = experiment,
+       .store = store,
+       .tree = tree,
+       .trials = wanting,
+       .wishes = agendas.wishes(),
+       .control = [&](std::size_t variation) { return place_of.at(variation * stride); },
+       .reaches =
+           [&](std::size_t variation, Step step) {
+             const auto entry = known.find(plan.trials[variation * stride].trial);
+             return entry == known.end() || entry->second.outcome != Outcome::Diverged ||
+                    step <= entry->second.step;
+           }});
   std::vector<std::size_t> order;
   for (std::size_t place = 0; place < wanting.size(); ++place) {
     Planned& planned = plan.trials[wanting[place].number];
-    if (const auto from = staged.from[place]) {
+    const auto from = staged.from[place];
+    if (from) {
       planned.from = *from;
       order.push_back(wanting[place].number);
-    } else {
+    }
+    if (from && !runs(planned.reason)) {
+      planned.reason = Reason::Compared;
+      if (planned.first) --plan.cached;
+    } else if (!from && runs(planned.reason) && planned.first) {
       // Others went through all its states.
       planned.reason = Reason::Cached;
       ++plan.cached;
@@ -244,8 +304,9 @@ Plan make_plan(const Experiment& experiment, const Store& store) {
   plan.order = std::move(order);
   plan.stages = std::move(staged.stages);
   plan.adoptions = std::move(staged.adoptions);
+  plan.references = std::move(staged.references);
   for (Stage& stage : plan.stages) {
-    for (auto& [step, metric] : stage.needs) metric = agendas.metric(metric);
+    for (Need& need : stage.needs) need.metric = agendas.metric(need.metric);
     plan.steps_to_run += stage.steps();
     const auto& [model, data] = kinds.at(notes[stage.trial].kind);
     add_work(plan, model, data, stage.steps());
@@ -272,11 +333,53 @@ void shuffle(Plan& plan, std::uint64_t seed) {
       plan.stages[*at].begin = kForever;  // taken
     }
   }
+  for (Stage& stage : shuffled) {
+    for (std::size_t& other : stage.after) other = place[other];
+  }
   plan.stages = std::move(shuffled);
 }
 
+namespace {
+
+/// What a need compares with; nothing when that state is not to be had.
+std::optional<Reference> reference(const Experiment& experiment, const PlannedReference& planned,
+                                   const Digest& own, const SavedStates& saved) {
+  Reference out{planned.step, planned.state, planned.blob, {}};
+  if (planned.state == own) {
+    out.blob.reset();
+  } else if (!out.blob) {
+    const auto found = saved.find(planned.state);
+    if (found == saved.end()) return std::nullopt;
+    out.blob = found->second;
+  }
+  out.start = experiment.trial(planned.trial).start();
+  return out;
+}
+
+void add_measurements(const Experiment& experiment, const Plan& plan, const Stage& stage,
+                      const SavedStates& saved, const Calendar& calendar, Assignment& out) {
+  std::size_t last = kNone;  // the reference of the last measurement
+  for (const Need& need : stage.needs) {
+    auto& all = out.measurements;
+    const bool same = !all.empty() && all.back().step == need.step && need.reference == last;
+    if (!same) {
+      Measurement next{
+          need.step, calendar.epochs_before(need.step), out.trial.state(need.step), {}, {}};
+      if (need.reference != kNone) {
+        next.reference = reference(experiment, plan.references[need.reference], next.state, saved);
+        if (!next.reference) continue;
+      }
+      last = need.reference;
+      all.push_back(std::move(next));
+    }
+    all.back().metrics.push_back(need.metric);
+  }
+}
+
+}  // namespace
+
 Assignment assignment(const Experiment& experiment, const Plan& plan, std::size_t number,
-                      std::optional<Digest> handed_over) {
+                      const SavedStates& saved) {
   const Stage& stage = plan.stages[number];
   Assignment out;
   out.trial = experiment.trial(stage.trial);
@@ -284,30 +387,28 @@ Assignment assignment(const Experiment& experiment, const Plan& plan, std::size_
   out.begin = stage.begin;
   out.end = stage.end;
   out.start = out.trial.state(stage.begin);
-  out.checkpoint = stage.checkpoint ? stage.checkpoint : handed_over;
+  out.checkpoint = stage.checkpoint;
+  if (const auto found = saved.find(out.start); !out.checkpoint && found != saved.end())
+    out.checkpoint = found->second;
   out.last = out.trial.state(stage.end);
   out.heirs = stage.heirs;
   out.metrics = experiment.metrics();
 
   const Calendar calendar(out.trial.timeline, out.examples);
-  for (const auto& [step, metric] : stage.needs) {
-    if (out.measurements.empty() || out.measurements.back().step != step)
-      out.measurements.push_back({step, calendar.epochs_before(step), out.trial.state(step), {}});
-    out.measurements.back().metrics.push_back(metric);
-  }
+  add_measurements(experiment, plan, stage, saved, calendar, out);
+
   const CheckpointPolicy& policy = experiment.checkpoints();
+  std::map<Step, bool> saves;  // whether it may be left out
   // Who wants all of them wants them for metrics to come.
   const bool spare = !policy.stated && policy.keep != CheckpointPolicy::Keep::All;
-  const auto save = [&](Step step) {
-    out.saves.push_back(
-        {step, calendar.epochs_before(step), out.trial.state(step), spare && step < stage.end});
-  };
   for (const Step step : experiment.saves(out.trial)) {
-    if (step > stage.begin && step <= stage.end) save(step);
+    if (step > stage.begin && step <= stage.end) saves.emplace(step, spare && step < stage.end);
   }
   const bool saving = policy.every.kind != Every::Kind::Never;
-  const bool saved = !out.saves.empty() && out.saves.back().step == stage.end;
-  if (saving && stage.is_an_end && stage.end > stage.begin && !saved) save(stage.end);
+  if (saving && stage.is_an_end && stage.end > stage.begin) saves[stage.end] = false;
+  for (const Step step : stage.saves) saves[step] = false;
+  for (const auto& [step, left_out] : saves)
+    out.saves.push_back({step, calendar.epochs_before(step), out.trial.state(step), left_out});
   return out;
 }
 

@@ -1,6 +1,9 @@
 #include "plan/stages.h"
 
 #include <algorithm>
+#include <cassert>
+#include <cstdlib>
+#include <map>
 #include <optional>
 #include <set>
 #include <unordered_map>
@@ -11,14 +14,22 @@ namespace perturb {
 
 namespace {
 
+constexpr std::uint32_t kSave = UINT32_MAX;  // a wish: that there is a checkpoint
+
+/// What is wanted of a state and not there yet.
+struct Missing {
+  std::uint32_t wish = 0;
+  std::size_t reference = kNone;
+};
+
 /// A state on a segment's way that somebody asks about, or that there is a checkpoint of.
 struct Point {
   Step step = 0;
   Digest state;
-  bool known = false;                  // it was reached
-  bool wanted_end = false;             // a trial ends here
-  std::optional<Digest> checkpoint;    // blob
-  std::vector<std::uint32_t> missing;  // metrics
+  bool known = false;                // it was reached
+  bool wanted_end = false;           // a trial ends here
+  std::optional<Digest> checkpoint;  // blob
+  std::vector<Missing> missing;
 
   bool needed() const { return !missing.empty() || (wanted_end && !known); }
 };
@@ -40,8 +51,9 @@ class Stager {
 
   Staged run() {
     pass();
-    if (in_.store.has_states()) {
+    if (in_.store.has_states() || in_.wishes.any_compares()) {
       find_points();
+      save_references();
       decide();
       for (const std::size_t segment : order_) build(segment);
       for (std::size_t place = 0; place < in_.trials.size(); ++place) adopt(place);
@@ -49,6 +61,7 @@ class Stager {
       // Nothing is known, so every segment is a stage: 100,000 new trials are planned at once.
       for (const std::size_t segment : order_) build_all(segment);
     }
+    wait_for_references();
     finish();
     return std::move(out_);
   }
@@ -122,13 +135,14 @@ class Stager {
       steps.insert(first, std::upper_bound(first, saved_at.end(), way.end));
       if (steps.empty()) continue;
       const Trial one = trial(passage.trials.front());
+      const Calendar calendar(one.timeline, in_.experiment.data(one).train);
       auto wanted = passage.wanted.begin();
       for (const Step step : steps) {
         Point point;
         point.step = step;
         point.wanted_end = passage.ends && step == way.end;
         for (; wanted != passage.wanted.end() && wanted->first == step; ++wanted)
-          point.missing.push_back(wanted->second);
+          want(point, wanted->second, calendar);
         point.state = one.state(step);
         states.push_back(point.state);
         passage.points.push_back(std::move(point));
@@ -137,20 +151,94 @@ class Stager {
     look_up(states);
   }
 
+  void want(Point& point, std::uint32_t wish, const Calendar& calendar) {
+    if (!in_.wishes.compares(wish)) return point.missing.push_back({wish});
+    if (const auto reference =
+            this->reference(in_.wishes.variation(wish), calendar.batch(point.step)))
+      point.missing.push_back({wish, *reference});
+  }
+
+  /// The control's state when it stands there, as a number; nothing if it never does.
+  std::optional<std::size_t> reference(std::size_t variation, const Batch& place) {
+    auto found = controls_.find(variation);
+    if (found == controls_.end()) {
+      Trial control = in_.experiment.trial(variation, 0);
+      const Calendar calendar(control.timeline, in_.experiment.data(control).train);
+      const Step end = in_.experiment.end(control);
+      found = controls_.emplace(variation, Control{std::move(control), calendar, end}).first;
+    }
+    const Control& control = found->second;
+    const auto step = control.calendar.matching(place);
+    if (!step || *step > control.end || !in_.reaches(variation, *step)) return std::nullopt;
+    const auto [entry, is_new] =
+        reference_at_.try_emplace({variation, *step}, out_.references.size());
+    if (is_new)
+      out_.references.push_back({in_.trials[in_.control(variation)].number, *step,
+                                 control.trial.state(*step), std::nullopt});
+    return entry->second;
+  }
+
   void look_up(const std::vector<Digest>& states) {
-    const auto known = in_.store.states(states, in_.definitions);
+    const auto known = in_.store.states(states, in_.wishes.definitions());
     for (const std::size_t at : order_) {
       for (Point& point : passages_[at].points) {
         const auto found = known.find(point.state);
         if (found == known.end()) continue;
         point.known = true;
         if (found->second.checkpoint) point.checkpoint = found->second.checkpoint->blob;
-        const auto& metrics = found->second.metrics;
-        std::erase_if(point.missing, [&](std::uint32_t metric) {
-          return std::find(metrics.begin(), metrics.end(), metric) != metrics.end();
-        });
+        std::erase_if(point.missing,
+                      [&](const Missing& one) { return is_known(one, found->second); });
       }
     }
+  }
+
+  bool is_known(const Missing& one, const KnownState& known) const {
+    const std::uint32_t metric = in_.wishes.definition(one.wish);
+    if (one.reference == kNone)
+      return std::find(known.metrics.begin(), known.metrics.end(), metric) != known.metrics.end();
+    const std::pair compared(metric, out_.references[one.reference].state);
+    return std::find(known.compared.begin(), known.compared.end(), compared) !=
+           known.compared.end();
+  }
+
+  /// A state that something is compared with has to be there as a checkpoint.
+  void save_references() {
+    std::set<std::size_t> wanted;
+    for (const std::size_t at : order_) {
+      for (const Point& point : passages_[at].points) {
+        for (const Missing& one : point.missing) {
+          if (one.reference != kNone && out_.references[one.reference].state != point.state)
+            wanted.insert(one.reference);
+        }
+      }
+    }
+    for (const std::size_t number : wanted) {
+      PlannedReference& reference = out_.references[number];
+      Point& point = point_of(reference);
+      if (point.checkpoint) {
+        reference.blob = point.checkpoint;
+      } else {
+        point.missing.push_back({kSave});
+      }
+    }
+  }
+
+  /// The point on the control's way, made if there is none. Where there is a checkpoint, there is.
+  Point& point_of(const PlannedReference& reference) {
+    const std::size_t place = in_.control(in_.experiment.trial(reference.trial).variation);
+    for (const std::size_t at : in_.tree.path_to(in_.trials[place].segment)) {
+      if (segment(at).end < reference.step) continue;
+      auto& points = passages_[at].points;
+      const auto after = std::lower_bound(points.begin(), points.end(), reference.step,
+                                          [](const Point& p, Step step) { return p.step < step; });
+      if (after != points.end() && after->step == reference.step) return *after;
+      Point point;
+      point.step = reference.step;
+      point.state = reference.state;
+      return *points.insert(after, std::move(point));
+    }
+    assert(false && "a control reaches what others are compared with");
+    std::abort();
   }
 
   /// Whether each segment has to be gone through from its very beginning. From the leaves down:
@@ -192,7 +280,8 @@ class Stager {
     } else if (way.begin > 0) {
       stage.parent = passages_[way.parent].stage_to_end;
     }
-    stage.needs = std::move(passage.wanted);
+    for (const auto& [step, wish] : passage.wanted)
+      stage.needs.push_back({step, in_.wishes.definition(wish)});
     push(std::move(stage), at);
   }
 
@@ -212,8 +301,11 @@ class Stager {
     for (auto point = passage.points.rbegin(); point != passage.points.rend(); ++point) {
       if (point->needed()) {
         if (!open) open = Stage{.end = point->step};
-        for (const std::uint32_t metric : point->missing)
-          open->needs.emplace_back(point->step, metric);
+        for (const Missing& one : point->missing) {
+          const bool save = one.wish == kSave;
+          open->needs.push_back(
+              {point->step, save ? kSave : in_.wishes.definition(one.wish), one.reference});
+        }
       }
       if (open && point->checkpoint) {
         open->begin = point->step;
@@ -233,7 +325,7 @@ class Stager {
 
   /// What is measured on the initial state is left to the first stage that has it anyway. False
   /// when there is none.
-  bool hand_down(std::size_t root, std::vector<std::pair<Step, std::uint32_t>>& needs) {
+  bool hand_down(std::size_t root, std::vector<Need>& needs) {
     if (passages_[root].ends) return false;
     for (const std::size_t child : segment(root).children) {
       if (!passages_[child].from_parent) continue;
@@ -259,6 +351,10 @@ class Stager {
     Passage& passage = passages_[at];
     const std::size_t number = out_.stages.size();
     std::sort(stage.needs.begin(), stage.needs.end());
+    for (const Need& need : stage.needs) {
+      if (need.metric == kSave) stage.saves.push_back(need.step);
+    }
+    std::erase_if(stage.needs, [](const Need& need) { return need.metric == kSave; });
     stage.trials.reserve(passage.trials.size());
     for (const std::size_t place : passage.trials) stage.trials.push_back(in_.trials[place].number);
     stage.trial = stage.trials.front();
@@ -266,6 +362,76 @@ class Stager {
     if (stage.parent != kNone) ++out_.stages[stage.parent].heirs;
     if (stage.end == segment(at).end) passage.stage_to_end = number;
     out_.stages.push_back(std::move(stage));
+  }
+
+  /// Stages wait for those that save what they compare with.
+  void wait_for_references() {
+    if (!in_.wishes.any_compares()) return;
+    std::unordered_map<Digest, std::size_t> saved_by;
+    for (std::size_t number = 0; number < out_.stages.size(); ++number) {
+      const Stage& stage = out_.stages[number];
+      if (stage.saves.empty()) continue;
+      const Trial one = in_.experiment.trial(stage.trial);
+      for (const Step step : stage.saves) saved_by.emplace(one.state(step), number);
+    }
+    for (std::size_t number = 0; number < out_.stages.size(); ++number) {
+      std::set<std::size_t> after;
+      for (const Need& need : out_.stages[number].needs) {
+        if (need.reference == kNone) continue;
+        const auto found = saved_by.find(out_.references[need.reference].state);
+        if (found != saved_by.end() && found->second != number) after.insert(found->second);
+      }
+      out_.stages[number].after.assign(after.begin(), after.end());
+    }
+    break_circles();
+  }
+
+  /// Two trials may be compared with each other's states, each being the control's of the other.
+  /// Then what one of them compares is left to a stage that takes no step, when both are over.
+  void break_circles() {
+    std::vector<bool> over(out_.stages.size());
+    const auto ready = [&](std::size_t number) {
+      const Stage& stage = out_.stages[number];
+      return (stage.parent == kNone || over[stage.parent]) &&
+             std::all_of(stage.after.begin(), stage.after.end(),
+                         [&](std::size_t other) { return over[other]; });
+    };
+    for (std::size_t left = out_.stages.size(); left > 0;) {
+      const std::size_t before = left;
+      std::size_t stuck = kNone;
+      for (std::size_t number = 0; number < over.size(); ++number) {
+        if (over[number]) continue;
+        const Stage& stage = out_.stages[number];
+        if (ready(number)) {
+          over[number] = true;
+          --left;
+        } else if (stuck == kNone && (stage.parent == kNone || over[stage.parent])) {
+          stuck = number;
+        }
+      }
+      if (left == before) compare_later(stuck);
+    }
+  }
+
+  void compare_later(std::size_t number) {
+    std::map<Step, std::vector<Need>> later;
+    std::erase_if(out_.stages[number].needs, [&](const Need& need) {
+      if (need.reference == kNone) return false;
+      later[need.step].push_back(need);
+      return true;
+    });
+    std::vector<std::size_t> after = std::exchange(out_.stages[number].after, {});
+    after.push_back(number);
+    for (auto& [step, needs] : later) {
+      Stage stage{.trial = out_.stages[number].trial, .begin = step, .end = step};
+      stage.needs = std::move(needs);
+      stage.after = after;
+      stage.trials = out_.stages[number].trials;
+      auto& saves = out_.stages[number].saves;
+      const auto place = std::lower_bound(saves.begin(), saves.end(), step);
+      if (place == saves.end() || *place != step) saves.insert(place, step);
+      out_.stages.push_back(std::move(stage));
+    }
   }
 
   void finish() {
@@ -303,7 +469,14 @@ class Stager {
   const Staging& in_;
   std::vector<Passage> passages_;   // by segment
   std::vector<std::size_t> order_;  // segments that trials pass through
-  std::unordered_map<std::size_t, std::vector<std::pair<Step, std::uint32_t>>> initial_;
+  std::unordered_map<std::size_t, std::vector<Need>> initial_;
+  struct Control {
+    Trial trial;
+    Calendar calendar;
+    Step end;
+  };
+  std::unordered_map<std::size_t, Control> controls_;  // by variation
+  std::map<std::pair<std::size_t, Step>, std::size_t> reference_at_;
   Staged out_;
 };
 

@@ -4,6 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -12,8 +15,38 @@
 
 namespace perturb {
 
-/// A metric wanted at a step; metrics by place in a list of definitions.
+/// A wish at a step, by its place in Wishes.
 using Wanted = std::pair<Step, std::uint32_t>;
+
+/// What can be wanted of a state: a metric, by its definition; one that compares, together with
+/// the variation whose control it compares with.
+class Wishes {
+ public:
+  explicit Wishes(std::vector<Digest> definitions) : definitions_(std::move(definitions)) {}
+
+  const std::vector<Digest>& definitions() const { return definitions_; }
+  std::uint32_t of(std::uint32_t definition, std::optional<std::size_t> variation) {
+    if (!variation) return definition;
+    const auto next = definitions_.size() + compared_.size();
+    const auto [entry, is_new] =
+        numbers_.try_emplace({definition, *variation}, static_cast<std::uint32_t>(next));
+    if (is_new) compared_.emplace_back(definition, *variation);
+    return entry->second;
+  }
+  std::uint32_t definition(std::uint32_t wish) const {
+    return compares(wish) ? compared_[wish - definitions_.size()].first : wish;
+  }
+  bool compares(std::uint32_t wish) const { return wish >= definitions_.size(); }
+  bool any_compares() const { return !compared_.empty(); }
+  std::size_t variation(std::uint32_t wish) const {
+    return compared_[wish - definitions_.size()].second;
+  }
+
+ private:
+  std::vector<Digest> definitions_;  // each once
+  std::vector<std::pair<std::uint32_t, std::size_t>> compared_;
+  std::map<std::pair<std::uint32_t, std::size_t>, std::uint32_t> numbers_;
+};
 
 /// A trial that is to run.
 struct Wanting {
@@ -27,13 +60,18 @@ struct Staging {
   const Experiment& experiment;
   const Store& store;
   const Tree& tree;
-  const std::vector<Wanting>& trials;      ///< in the order in which they should be answered
-  const std::vector<Digest>& definitions;  ///< of the metrics
+  const std::vector<Wanting>& trials;  ///< in the order in which they should be answered
+  const Wishes& wishes;
+  /// The place in `trials` of a variation's control.
+  std::function<std::size_t(std::size_t variation)> control;
+  /// Whether that control gets as far as that step, or may: it did not diverge before.
+  std::function<bool(std::size_t variation, Step step)> reaches;
 };
 
 struct Staged {
   std::vector<Stage> stages;
   std::vector<Adoption> adoptions;
+  std::vector<PlannedReference> references;
   /// By place in Staging::trials: where training starts; nothing when all is known of the trial.
   std::vector<std::optional<Step>> from;
 };

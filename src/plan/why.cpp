@@ -66,8 +66,8 @@ class Explainer {
     for (const Stage& stage : plan_.stages) {
       for (const std::size_t number : stage.trials) {
         if (!asked.contains(number)) continue;
-        for (const auto& [step, metric] : stage.needs)
-          missing_[number][experiment_.metrics()[metric].label].insert(step);
+        for (const Need& need : stage.needs)
+          missing_[number][experiment_.metrics()[need.metric].label].insert(need.step);
       }
     }
   }
@@ -91,6 +91,10 @@ class Explainer {
       case Reason::Longer:
         return fmt::format("trained to step {} of {}; {}", known.done, planned.end,
                            beginning(planned));
+      case Reason::Compared:
+        if (missing_.contains(number)) return unmeasured(number) + "; " + beginning(planned);
+        return "others are compared with states of it that no checkpoint has; " +
+               beginning(planned);
       case Reason::Unmeasured:
         return unmeasured(number) + "; " + beginning(planned);
       case Reason::Retried:

@@ -138,12 +138,21 @@ std::unordered_map<Digest, KnownState> Store::states(const std::vector<Digest>& 
       id = row.integer(0);
       if (!row.null(1)) known.checkpoint = {row.digest(1), row.integer(2), row.integer(3)};
     }
-    Cursor row = database.kept("SELECT metric FROM measurements WHERE state = ?").rows(id);
+    Cursor row = database
+                     .kept(
+                         "SELECT v.metric, r.digest FROM measurements AS v "
+                         "LEFT JOIN states AS r ON r.id = v.reference WHERE v.state = ?")
+                     .rows(id);
     bool measured = false;
     while (row.next()) {
       measured = true;
       const auto place = places.find(row.integer(0));
-      if (place != places.end()) known.metrics.push_back(place->second);
+      if (place == places.end()) continue;
+      if (row.null(1)) {
+        known.metrics.push_back(place->second);
+      } else {
+        known.compared.emplace_back(place->second, row.digest(1));
+      }
     }
     // A state that has neither was reached, too, but lost what it left: nobody can rely on it.
     if (measured || known.checkpoint) all.emplace(digest, std::move(known));

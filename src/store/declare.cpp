@@ -185,9 +185,9 @@ void Store::State::declare_metrics(std::int64_t experiment, const std::vector<Me
         .run(row.name, row.parameters, id);
     database
         ->kept(
-            "INSERT INTO experiment_metrics (experiment, name, metric) VALUES (?, ?, ?) "
-            "ON CONFLICT (experiment, name, metric) DO NOTHING")
-        .run(experiment, row.name, id);
+            "INSERT INTO experiment_metrics (experiment, name, metric, relative) "
+            "VALUES (?, ?, ?, ?) ON CONFLICT (experiment, name, metric) DO NOTHING")
+        .run(experiment, row.name, id, static_cast<std::int64_t>(row.relative));
   }
 }
 
@@ -216,7 +216,12 @@ void Store::declare(const ExperimentRow& experiment,
               "trial, steps) VALUES (?, ?, ?, ?, ?, ?, ?)")
           .run(id, member->number, member->control, member->variation, member->intervention, trial,
                member->steps);
-      factors.add(database.last_row(), member->factors);
+      const std::int64_t row = database.last_row();
+      factors.add(row, member->factors);
+      for (const auto& [metric, other] : member->comparisons) {
+        database.kept("INSERT INTO comparisons (member, metric, trial) VALUES (?, ?, ?)")
+            .run(row, state.metric(metric), state.trial(other));
+      }
       ++members;
     }
     factors.finish();

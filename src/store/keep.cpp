@@ -74,16 +74,19 @@ bool keep_state(const Database& database, std::int64_t trial, std::int64_t step,
 }
 
 /// False when another value is there already, which then stays.
-bool keep_value(const Database& database, std::int64_t state, std::int64_t metric, double value) {
+bool keep_value(const Database& database, std::int64_t state, std::int64_t metric,
+                std::int64_t reference, double value) {
   // NaN becomes null.
   database
       .kept(
-          "INSERT INTO measurements (state, metric, value) VALUES (?, ?, ?) "
-          "ON CONFLICT (state, metric) DO NOTHING")
-      .run(state, metric, value);
+          "INSERT INTO measurements (state, metric, reference, value) VALUES (?, ?, ?, ?) "
+          "ON CONFLICT (state, metric, reference) DO NOTHING")
+      .run(state, metric, reference, value);
   if (database.changes() == 1) return true;
-  Cursor row = database.kept("SELECT value FROM measurements WHERE state = ? AND metric = ?")
-                   .rows(state, metric);
+  Cursor row =
+      database
+          .kept("SELECT value FROM measurements WHERE state = ? AND metric = ? AND reference = ?")
+          .rows(state, metric, reference);
   if (!row.next()) return false;
   return row.null(0) ? value != value : row.real(0) == value;
 }
@@ -213,7 +216,9 @@ void Store::keep(RunId run, const Record& record, const std::vector<Share>& shar
       if (!previous || previous->state != measured.state || previous->step != measured.step)
         at = go_through(measured.state, measured.step, measured.epoch);
       previous = &measured;
-      if (!keep_value(database, at, store.metric(measured.metric), measured.value)) ++conflicts;
+      const std::int64_t reference = measured.reference ? store.state(*measured.reference) : 0;
+      if (!keep_value(database, at, store.metric(measured.metric), reference, measured.value))
+        ++conflicts;
     }
     for (const Saved& saved : record.saved)
       store.keep_checkpoint(run, saved, go_through(saved.state, saved.step, saved.epoch), trials);

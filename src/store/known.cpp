@@ -81,7 +81,7 @@ std::unordered_map<Digest, Known> Store::known(const std::vector<Digest>& trials
   std::sort(asked.begin(), asked.end(), [](const Asked& a, const Asked& b) { return a.id < b.id; });
   Statement& measured = database.kept(
       "SELECT s.trial, s.step, v.metric FROM trial_states AS s CROSS JOIN measurements AS v "
-      "WHERE s.trial BETWEEN ? AND ? AND v.state = s.state");
+      "WHERE s.trial BETWEEN ? AND ? AND v.state = s.state AND v.reference = 0");
   for (auto first = asked.begin(); first != asked.end();) {
     auto last = first + 1;
     while (last != asked.end() && last->id == (last - 1)->id + 1) ++last;

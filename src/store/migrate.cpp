@@ -7,6 +7,7 @@
 #include "perturb/core/error.h"
 #include "perturb/core/files.h"
 #include "store/layout_2.sql.h"
+#include "store/layout_3.sql.h"
 #include "store/schema.sql.h"
 #include "store/views.h"
 
@@ -44,7 +45,7 @@ void check_references(const Database& database) {
 }  // namespace
 
 std::span<const Migration> migrations() {
-  static constexpr std::array<Migration, 1> kAll = {{{2, kLayout2}}};
+  static constexpr std::array<Migration, 2> kAll = {{{2, kLayout2}, {3, kLayout3}}};
   return kAll;
 }
 

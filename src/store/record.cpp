@@ -63,6 +63,7 @@ std::string to_json(const Record& record) {
                         {"state", m.state.hex()},
                         {"metric", m.metric.hex()},
                         {"bits", std::bit_cast<std::uint64_t>(m.value)}});
+    if (m.reference) measured.back()["reference"] = m.reference->hex();
   }
   Json saved = Json::array();
   for (const Saved& s : record.saved) {
@@ -98,6 +99,7 @@ Record record_from_json(std::string_view text) {
       record.measured.push_back({m.at("step"), m.at("epoch"), digest_of(m.at("state")),
                                  digest_of(m.at("metric")),
                                  std::bit_cast<double>(m.at("bits").get<std::uint64_t>())});
+      if (m.contains("reference")) record.measured.back().reference = digest_of(m.at("reference"));
     }
     for (const Json& s : json.at("saved")) {
       record.saved.push_back({s.at("step"), s.at("epoch"), digest_of(s.at("state")),

@@ -1,4 +1,4 @@
--- The tables of results.db, layout 2. docs/store.md explains them to users, whose interface are
+-- The tables of results.db, layout 3. docs/store.md explains them to users, whose interface are
 -- the views (views.cpp): tables may change with a new layout, views only grow.
 --
 -- A later layout is a migration (migrate.cpp) on top of this file; this file is then changed too,
@@ -118,19 +118,29 @@ CREATE TABLE metrics (
   parameters TEXT NOT NULL              -- JSON
 ) STRICT;
 
+-- The trial whose state a member's is compared with for a metric that is relative, at the same epoch.
+CREATE TABLE comparisons (
+  member INTEGER NOT NULL REFERENCES members ON DELETE CASCADE,
+  metric INTEGER NOT NULL REFERENCES metrics,
+  trial  INTEGER NOT NULL REFERENCES all_trials,
+  PRIMARY KEY (member, metric)
+) STRICT, WITHOUT ROWID;
+
 -- What an experiment asks for, by name so that `results` comes in the order of names.
 CREATE TABLE experiment_metrics (
   experiment INTEGER NOT NULL REFERENCES experiments,
   name       TEXT NOT NULL,
   metric     INTEGER NOT NULL REFERENCES metrics,
+  relative   INTEGER NOT NULL DEFAULT 0,  -- 1: its values depend on another trial's state, too
   PRIMARY KEY (experiment, name, metric)
 ) STRICT, WITHOUT ROWID;
 
 -- SQLite has infinities but no NaN: a row whose value is null measured NaN, and what was not
 -- measured has no row.
 CREATE TABLE measurements (
-  state  INTEGER NOT NULL REFERENCES states,
-  metric INTEGER NOT NULL REFERENCES metrics,
-  value  REAL,
-  PRIMARY KEY (state, metric)
+  state     INTEGER NOT NULL REFERENCES states,
+  metric    INTEGER NOT NULL REFERENCES metrics,
+  value     REAL,
+  reference INTEGER NOT NULL DEFAULT 0,  -- the state that it was compared with; 0: none
+  PRIMARY KEY (state, metric, reference)
 ) STRICT, WITHOUT ROWID;

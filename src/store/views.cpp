@@ -33,7 +33,8 @@ FROM experiments AS e CROSS JOIN members AS m CROSS JOIN all_trials AS t CROSS J
      CROSS JOIN trial_states AS s CROSS JOIN experiment_metrics AS q CROSS JOIN measurements AS v
 WHERE m.experiment = e.id AND t.id = m.trial AND f.member = m.id
   AND s.trial = m.trial AND s.step <= ifnull(m.steps, 9223372036854775807)
-  AND q.experiment = e.id AND v.state = s.state AND v.metric = q.metric)sql";
+  AND q.experiment = e.id AND v.state = s.state AND v.metric = q.metric
+  AND v.reference = {compared})sql";
 
 // The + keeps SQLite from finding the control's state by its step, of which there may be
 // thousands, instead of by its epoch, of which there is one.
@@ -55,7 +56,14 @@ WHERE m.experiment = e.id AND m.number <> m.control
   AND cs.trial = c.trial AND cs.epoch = s.epoch
   AND +cs.step <= ifnull(c.steps, 9223372036854775807)
   AND q.experiment = e.id AND v.state = s.state AND v.metric = q.metric
-  AND cv.state = cs.state AND cv.metric = q.metric)sql";
+  AND v.reference = {compared}
+  AND cv.state = cs.state AND cv.metric = q.metric AND cv.reference = {control_compared})sql";
+
+// The state that a value has to be compared with: none, or the other trial's at the same epoch.
+constexpr std::string_view kCompared = R"sql(CASE q.relative WHEN 0 THEN 0 ELSE
+    ifnull((SELECT rs.state FROM comparisons AS x CROSS JOIN trial_states AS rs
+            WHERE x.member = {member} AND x.metric = q.metric AND rs.trial = x.trial
+              AND rs.epoch = s.epoch), -1) END)sql";
 
 constexpr std::array<std::string_view, 22> kColumns = {
     "experiment", "number",  "trial",         "control",    "variation",   "intervention",
@@ -91,8 +99,14 @@ void create_views(const Database& database) {
     const std::string column = sql_name(name);
     factors += ",\n       f." + column + " AS " + column;
   }
-  for (const std::string_view view : {kTrials, kResults, kContrasts})
-    database.execute(fmt::format(fmt::runtime(view), fmt::arg("factors", factors)));
+  const auto compared = [](std::string_view member) {
+    return fmt::format(fmt::runtime(kCompared), fmt::arg("member", member));
+  };
+  for (const std::string_view view : {kTrials, kResults, kContrasts}) {
+    database.execute(fmt::format(fmt::runtime(view), fmt::arg("factors", factors),
+                                 fmt::arg("compared", compared("m.id")),
+                                 fmt::arg("control_compared", compared("c.id"))));
+  }
 }
 
 }  // namespace perturb

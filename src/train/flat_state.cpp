@@ -32,9 +32,11 @@ FlatState::FlatState(const std::vector<Model*>& models, c10::Device device) {
       if (!names.insert(name).second) {
         throw Error(ExitCode::Bug, "two models of the task have a parameter " + name);
       }
-      layout_.push_back({name, role, size, tensor.numel(), tensor.sizes().vec()});
+      layout_.push_back({name, role, size, tensor.numel(), tensor.sizes().vec(), fan_in, fan_out});
       size += tensor.numel();
     }
+    unit_groups_.insert(unit_groups_.end(), model->unit_groups().begin(),
+                        model->unit_groups().end());
   }
   parameters_ = at::empty({size}, options);
   gradients_ = at::zeros({size}, options);
@@ -60,8 +62,8 @@ FlatState::FlatState(const std::vector<Model*>& models, c10::Device device) {
       if (!names.insert(buffer.name).second) {
         throw Error(ExitCode::Bug, "two models of the task have a buffer " + buffer.name);
       }
-      buffer_layout_.push_back(
-          {buffer.name, Role::Weight, offset, buffer.tensor.numel(), buffer.tensor.sizes().vec()});
+      buffer_layout_.push_back({buffer.name, Role::Weight, offset, buffer.tensor.numel(),
+                                buffer.tensor.sizes().vec(), 0, 0});
       offset += buffer.tensor.numel();
     }
   }

@@ -42,6 +42,18 @@ Tensor Model::add_buffer(std::string name, Tensor values) {
   return values;
 }
 
+void Model::add_unit_group(UnitGroup group) {
+  for (const auto& [name, dimension, block] : group.axes) {
+    const auto found = std::find_if(parameters_.begin(), parameters_.end(),
+                                    [&](const auto& parameter) { return parameter.name == name; });
+    if (found == parameters_.end() || dimension >= found->tensor.dim() ||
+        found->tensor.size(dimension) != group.units * block) {
+      throw Error(ExitCode::Bug, "the units of " + group.name + " do not fit " + name);
+    }
+  }
+  unit_groups_.push_back(std::move(group));
+}
+
 std::vector<std::string> point_names(Model& model, const Tensor& inputs) {
   const at::NoGradGuard no_gradients;
   Listener listener;

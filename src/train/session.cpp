@@ -35,7 +35,7 @@ struct Session::Parts {
   /// Puts what is in force from `step` on in force.
   void enter();
   void take_step();
-  Examples batch();
+  Drawn draw();
 
   const Assignment* assignment;
   const Registries& registries;
@@ -60,7 +60,6 @@ struct Session::Parts {
   std::uint64_t shuffle_seed = 0;
   std::uint64_t dropout_seed = 0;
 
-  Batch place;   ///< of the step's examples in the epoch's order
   Tensor order;  ///< of the epoch `ordered_epoch`, undefined if it is out of date
   std::int64_t ordered_epoch = -1;
 
@@ -91,7 +90,8 @@ Session::Parts::Parts(const Assignment& assignment_, const Registries& registrie
       watch(device.is_cpu()) {
   for (const auto& operation : assignment->trial.timeline.at_init) {
     const auto& make = registries.interventions.at(operation.kind);
-    make(operation.parameters, assignment->trial.start())->perturb(state, 0);
+    make(operation.parameters, assignment->trial.start())
+        ->perturb(state, {.data = data, .initial = state.parameters()});
   }
   initial = state.parameters().clone();
   watch.add(at::zeros({}, initial.options()), initial);
@@ -137,28 +137,36 @@ void Session::Parts::enter() {
   }
 }
 
-Examples Session::Parts::batch() {
-  place = calendar.batch(step);
+Drawn Session::Parts::draw() {
+  const auto place = calendar.batch(step);
   if (place.epoch != ordered_epoch) {
     Random random(shuffle_seed, "order", static_cast<std::uint64_t>(place.epoch));
     order = draw_order(random, data.train.size()).to(device);
     ordered_epoch = place.epoch;
   }
-  return data.train.gather(order.narrow(0, place.offset, place.size));
+  return {order.narrow(0, place.offset, place.size), order, place};
 }
 
 void Session::Parts::take_step() {
-  const auto examples = batch();
+  const Instant now = {.step = step, .data = data, .initial = initial};
+  auto drawn = draw();
+  for (const auto& one : active) one->choose(drawn, now);
+  auto examples = data.train.gather(drawn.numbers);
+  for (const auto& one : active) one->alter(examples, drawn, now);
+
   auto pass = Pass::training(dropout_seed, step);
-  for (const auto& intervention : active) intervention->perturb(state, step);
-  for (const auto& intervention : active) intervention->watch(pass, step);
+  for (const auto& one : active) one->perturb(state, now);
+  for (const auto& one : active) one->disturb(state, now);
+  for (const auto& one : active) one->watch(pass, now);
 
   state.gradients().zero_();
   const auto loss = task->step(examples, pass);
-  for (const auto& intervention : active) intervention->after_backward(state, step);
+  for (auto one = active.rbegin(); one != active.rend(); ++one) (*one)->restore(state, now);
+  for (const auto& one : active) one->after_backward(state, now);
 
-  optimizer->step(state, schedule->factor(step, place.epoch));
+  optimizer->step(state, schedule->factor(step, drawn.place.epoch));
   state.count_update();
+  for (const auto& one : active) one->after_step(state, now);
   watch.add(loss, state.parameters());
 }
 

@@ -7,7 +7,7 @@
 #include "perturb/train/draw.h"
 #include "perturb/train/flat_state.h"
 #include "perturb/train/layers.h"
-#include "perturb/train/name_pattern.h"
+#include "perturb/core/name_pattern.h"
 #include "train/finite_watch.h"
 
 namespace perturb {

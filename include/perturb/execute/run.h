@@ -8,7 +8,6 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
-#include <optional>
 #include <vector>
 
 #include "perturb/execute/executor.h"
@@ -18,9 +17,8 @@ namespace perturb {
 
 /// What happens while a plan is carried out. All called in the thread of `carry_out`.
 struct RunEvents {
-  /// What whoever trains has to know of a stage; `handed_over` is the blob with its parent's state,
-  /// if it was saved.
-  std::function<Assignment(std::size_t stage, std::optional<Digest> handed_over)> assign;
+  /// What whoever trains has to know of a stage; `saved` is what stages have saved until now.
+  std::function<Assignment(std::size_t stage, const SavedStates& saved)> assign;
   /// Keeps a record of a stage, which is about these trials. What it throws (a full disk) ends the
   /// run: going on would train for nothing.
   std::function<void(std::size_t stage, const Record&, const std::vector<Share>&)> keep;

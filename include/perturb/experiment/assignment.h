@@ -42,9 +42,13 @@ struct MetricSpec {
   std::string label;  ///< what results call it: "test.accuracy"
   Every every;
   std::int64_t revision = 1;
+  /// Parameters at their neutral values, which are no part of the definition.
+  std::vector<std::string> neutral;
   Better better = Better::Neither;  ///< for whoever looks at results; no part of the definition
 
   Digest definition() const;
+  /// Whether it compares with the state of another trial.
+  bool relative() const;
 };
 
 /// One trial, resolved.
@@ -72,12 +76,22 @@ std::vector<std::pair<std::string, Value>> factors_of(const Trial& trial);
 /// The operations as JSON, for the store and for people.
 std::string to_json(const std::vector<Operation>& operations);
 
-/// When to measure what, in step order.
+/// A state of another trial that one is compared with: the one after as many examples.
+struct Reference {
+  Step step = 0;
+  Digest state;
+  std::optional<Digest> blob;  ///< with that state; none: it is the very state that is compared
+  Condition start;             ///< what is in force at step 0 of that trial, which makes its model
+};
+
+/// When to measure what, in step order. What is compared with a state of another trial is a
+/// measurement by itself.
 struct Measurement {
   Step step = 0;
   double epoch = 0;
   Digest state;
   std::vector<std::size_t> metrics;  ///< indices into Assignment::metrics
+  std::optional<Reference> reference;
 };
 
 /// A state to be saved as a checkpoint.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "perturb/experiment/timeline.h"
@@ -23,6 +24,8 @@ class Calendar {
   Calendar(const Timeline& timeline, std::int64_t examples);
 
   Batch batch(Step step) const;
+  /// The step whose batch begins where this one of another calendar does, if there is one.
+  std::optional<Step> matching(const Batch& other) const;
   /// The step at which `epochs` passes are complete.
   Step end_of(std::int64_t epochs) const;
   /// Passes over the training set made before step `at`; whole numbers exactly at their ends.

@@ -95,7 +95,10 @@ class Experiment {
   /// Whether a field of the condition is part of the trial's identity.
   bool matters(const Trial& trial, std::string_view path) const;
 
-  /// When what is measured, without the states' digests.
+  /// The variation whose control a metric compares trials of `variation` with, if it does.
+  std::optional<std::size_t> reference(const MetricSpec& metric, std::size_t variation) const;
+  /// When what is measured, without the states' digests. What would be compared with a state that
+  /// the other trial never has is left out.
   std::vector<Measurement> measurements(const Trial& trial) const;
   /// The steps in (0, end] at which the policy saves the trial's state, in order.
   std::vector<Step> saves(const Trial& trial) const;

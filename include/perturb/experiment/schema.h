@@ -30,6 +30,14 @@ enum class Type {
   Reference,  ///< { experiment = "x.toml", at = "end", select = {...} }, kept as canonical JSON
 };
 
+/// What a pattern of names, in which * stands for any characters, selects of a model.
+enum class Selects {
+  Nothing,
+  Tensors,  ///< parameters: "conv1.weight"
+  Points,   ///< of the forward pass: "act1"
+  Units,    ///< hidden units, by the layer whose outputs they are: "fc1"
+};
+
 struct Parameter {
   std::string name;  ///< within its section: "lr", not "optimizer.lr"
   Type type = Type::Float;
@@ -48,6 +56,8 @@ struct Parameter {
   bool live = false;
   /// Whether identity depends on it at all (run length and device are not part of it).
   bool identity = true;
+  /// Strings only: a pattern, which must match something.
+  Selects selects = Selects::Nothing;
 };
 
 enum class Family {
@@ -63,8 +73,27 @@ enum class Family {
   Plot
 };
 
-/// When an intervention acts if the file does not say.
+/// When an intervention acts if the file does not say. What can act at init does so by default.
 enum class Moment { Init, WholeRun };
+
+/// What a task offers to interventions and metrics.
+enum class Feature {
+  Weights,      ///< parameters of models
+  Gradients,    ///< of a loss, before the optimizer takes its step
+  Activations,  ///< points in the forward pass of a training step
+  Examples,     ///< a training set that batches are drawn from
+  Labels,       ///< a class for every example
+  Loss,         ///< that is a function of parameters and examples alone
+  Predictions,  ///< of classes
+};
+std::string_view name_of(Feature feature);
+
+/// The named parts of a model.
+struct ModelParts {
+  std::vector<std::string> parameters;
+  std::vector<std::string> points;
+  std::vector<std::string> units;
+};
 
 /// Which of two values of a metric one would rather have.
 enum class Better { Neither, Higher, Lower };
@@ -77,6 +106,10 @@ struct Component {
   /// Goes up whenever the component computes something else than it did; part of identity.
   std::int64_t revision = 1;
   Moment moment = Moment::Init;  ///< interventions only
+  std::vector<Feature> needs;    ///< of the task; interventions and metrics only
+  std::vector<Feature> has;      ///< tasks only
+  /// Models only: its parts under a condition. Without it patterns are not checked beforehand.
+  std::function<ModelParts(const Condition&)> parts;
   /// Metrics only: the name of what is measured, with parameters in braces: "{on}.accuracy".
   std::string label;
   Better better = Better::Neither;  ///< metrics only

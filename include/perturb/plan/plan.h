@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,7 @@ enum class Reason {
   Longer,      ///< it was trained, but not as far as asked now
   Unmeasured,  ///< trained far enough, but a metric is missing
   Retried,     ///< it failed or was interrupted before
+  Compared,    ///< known itself, but other trials are compared with states of it that are not
 };
 std::string_view name_of(Reason reason);
 /// Whether a trial planned for this reason is carried out.
@@ -47,14 +49,33 @@ struct Planned {
 
 inline constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
+/// A metric to be measured.
+struct Need {
+  Step step = 0;
+  std::uint32_t metric = 0;       ///< of the experiment
+  std::size_t reference = kNone;  ///< what it compares with, in Plan::references
+  auto operator<=>(const Need&) const = default;
+};
+
+/// A state of a control that others are compared with.
+struct PlannedReference {
+  std::size_t trial = 0;  ///< the control's number
+  Step step = 0;
+  Digest state;
+  std::optional<Digest> blob;  ///< in the store; otherwise some stage saves it
+};
+
 /// A stretch of one or more trials that is carried out in one piece.
 struct Stage {
-  std::size_t trial = 0;             ///< the number of one that passes; it says what is in force
-  std::size_t parent = kNone;        ///< the stage that it goes on from
-  std::optional<Digest> checkpoint;  ///< or the blob; neither: from initialisation, at step 0
+  std::size_t trial = 0;       ///< the number of one that passes; it says what is in force
+  std::size_t parent = kNone;  ///< the stage that it goes on from
+  /// Or the blob; neither: from initialisation, at step 0, or from what another stage saved.
+  std::optional<Digest> checkpoint;
   Step begin = 0;
   Step end = 0;
-  std::vector<std::pair<Step, std::uint32_t>> needs;  ///< metrics to measure, in step order
+  std::vector<Need> needs;          ///< in step order
+  std::vector<Step> saves;          ///< states that others are compared with, in order
+  std::vector<std::size_t> after;   ///< stages that must be over before: they save such states
   std::vector<std::size_t> trials;  ///< numbers of all that pass, each trial's first
   std::size_t heirs = 0;            ///< stages that go on from it
   bool is_an_end = false;           ///< some trial ends at its end
@@ -81,6 +102,7 @@ struct Plan {
   std::vector<std::size_t> order;  ///< numbers of the trials to carry out, controls first
   std::vector<Stage> stages;       ///< in the order to carry them out in; parents come earlier
   std::vector<Adoption> adoptions;
+  std::vector<PlannedReference> references;
   std::int64_t steps_asked = 0;   ///< over distinct trials
   std::int64_t steps_shared = 0;  ///< of these, when what they have in common is trained once
   std::int64_t steps_to_run = 0;  ///< of these, what the store does not have
@@ -94,10 +116,13 @@ Plan make_plan(const Experiment& experiment, const Store& store);
 /// Puts the stages that wait for no other into a random order. Results do not depend on it (law 3).
 void shuffle(Plan& plan, std::uint64_t seed);
 
-/// What whoever trains has to know of a stage. `handed_over`: the blob with the state that its
-/// parent left, if it was saved.
+/// Blobs of states that stages saved, by state.
+using SavedStates = std::unordered_map<Digest, Digest>;
+
+/// What whoever trains has to know of a stage. What it would compare with a state that is not to be
+/// had, because the control's stage failed, is left out.
 Assignment assignment(const Experiment& experiment, const Plan& plan, std::size_t stage,
-                      std::optional<Digest> handed_over = {});
+                      const SavedStates& saved = {});
 
 /// Says of a stage that was stopped under way which state it saved.
 void name_states(const Experiment& experiment, const Stage& stage, Record& record);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,8 @@ struct Measured {
   Digest state;
   Digest metric;     ///< MetricSpec::definition()
   double value = 0;  ///< may be NaN or infinite
+  /// The state of another trial that it was compared with, if any.
+  std::optional<Digest> reference = {};
 };
 
 /// A checkpoint that was written: the blob is there before the record says so (law 6).

@@ -41,12 +41,15 @@ struct Member {
   /// A column each in the views: all fields of the condition, and what the intervention set.
   /// Names are [a-z0-9_.-]{1,64} and none of the views' own; of two with one name the later counts.
   std::vector<std::pair<std::string, Value>> factors;
+  /// Metric definitions that are relative, with the trial that this one is compared with.
+  std::vector<std::pair<Digest, Digest>> comparisons;
 };
 
 struct MetricRow {
   Digest definition;
   std::string name;        ///< "test.accuracy"
   std::string parameters;  ///< JSON of kind, parameters and revision
+  bool relative = false;   ///< compares with another trial; members say with which
 };
 
 /// Which checkpoints an experiment wants kept. Of several experiments, the one that wants most
@@ -87,6 +90,7 @@ struct Known {
   double seconds = 0;        ///< of all attempts together
   std::int64_t trained = 0;  ///< optimizer steps, likewise
   /// (step, metric definition) pairs measured; metrics by index into the list that was asked for.
+  /// Without what was compared with other trials.
   std::vector<std::pair<std::int64_t, std::uint32_t>> measured;
 };
 
@@ -125,6 +129,8 @@ struct Checkpoint {
 struct KnownState {
   std::optional<Checkpoint> checkpoint;
   std::vector<std::uint32_t> metrics;  ///< measured; by index into the list that was asked for
+  /// Measured in comparison with another state, likewise.
+  std::vector<std::pair<std::uint32_t, Digest>> compared;
 };
 
 /// A cell of an answer, of the type that SQLite gives it; monostate is null. A metric that is

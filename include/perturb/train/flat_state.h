@@ -22,6 +22,8 @@ struct Slice {
   std::int64_t offset = 0;
   std::int64_t size = 0;
   std::vector<std::int64_t> shape;
+  std::int64_t fan_in = 0;  ///< as in ModelParameter
+  std::int64_t fan_out = 0;
 
   /// The slice's elements of a vector laid out like the parameters; a view in their shape.
   Tensor of(const Tensor& vector) const;
@@ -50,6 +52,8 @@ class FlatState {
   const std::vector<Slice>& layout() const { return layout_; }
   /// Where each buffer lies in `buffers()`; roles mean nothing there.
   const std::vector<Slice>& buffer_layout() const { return buffer_layout_; }
+  /// Of all models; their axes name slices of `layout()`.
+  const std::vector<UnitGroup>& unit_groups() const { return unit_groups_; }
 
   /// The optimizer's memory: vectors as long as the parameters.
   const std::vector<Tensor>& moments() const { return moments_; }
@@ -71,6 +75,7 @@ class FlatState {
   std::int64_t updates_ = 0;
   std::vector<Slice> layout_;
   std::vector<Slice> buffer_layout_;
+  std::vector<UnitGroup> unit_groups_;
 };
 
 }  // namespace perturb

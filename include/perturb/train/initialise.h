@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <string>
 
+#include "perturb/core/random.h"
 #include "perturb/experiment/condition.h"
+#include "perturb/train/flat_state.h"
 #include "perturb/train/model.h"
 
 namespace perturb {
@@ -28,9 +30,15 @@ struct InitOptions {
   double std = 0.02;
 };
 
+/// As `model.init`, `model.init_gain`, ... of the condition say.
+InitOptions init_options(const Condition& condition);
+
+/// Values for one parameter, on the CPU.
+Tensor initial_values(Random& random, const Slice& slice, const InitOptions& options);
+
 void initialise(Model& model, const InitOptions& options, std::uint64_t seed);
 
-/// As `model.init`, `model.init_gain`, ... and `seeds.init` of the condition say.
+/// With `init_options` and `seeds.init` of the condition.
 void initialise(Model& model, const Condition& condition);
 
 }  // namespace perturb

@@ -40,6 +40,21 @@ struct ModelBuffer {
   Tensor tensor;  ///< float
 };
 
+/// Hidden units that can be put into any order without changing what the network computes, as
+/// long as every axis that counts them is put into the same one.
+struct UnitGroup {
+  struct Axis {
+    std::string parameter;
+    std::int64_t dimension = 0;
+    /// Neighbours along the axis that belong to one unit: the pixels of a channel that was
+    /// flattened. The axis has units * block entries.
+    std::int64_t block = 1;
+  };
+  std::string name;  ///< of the layer whose outputs they are
+  std::int64_t units = 0;
+  std::vector<Axis> axes;
+};
+
 class Model {
  public:
   virtual ~Model() = default;
@@ -53,6 +68,7 @@ class Model {
   /// In the order in which they were added, which is the order in the flat state.
   const std::vector<ModelParameter>& parameters() const { return parameters_; }
   const std::vector<ModelBuffer>& buffers() const { return buffers_; }
+  const std::vector<UnitGroup>& unit_groups() const { return unit_groups_; }
 
   /// For layers and constructors. The parameter is zero until something initialises it.
   Tensor add_parameter(std::string name, const std::vector<std::int64_t>& shape, Role role,
@@ -60,10 +76,13 @@ class Model {
   /// Takes an existing leaf, such as a torch::nn::Module's.
   void adopt_parameter(ModelParameter parameter);
   Tensor add_buffer(std::string name, Tensor values);
+  /// The parameters must be there already.
+  void add_unit_group(UnitGroup group);
 
  private:
   std::vector<ModelParameter> parameters_;
   std::vector<ModelBuffer> buffers_;
+  std::vector<UnitGroup> unit_groups_;
 };
 
 /// The names of the model's points in the order of a forward pass over `inputs`.

@@ -1,4 +1,4 @@
-#include "perturb/train/name_pattern.h"
+#include "perturb/core/name_pattern.h"
 
 #include <cstddef>
 
