@@ -1,10 +1,10 @@
+#include "builtin/metrics.h"
+
 #include <string>
 #include <utility>
 
-#include <ATen/ATen.h>
-
 #include "builtin/builtins.h"
-#include "perturb/train/metric.h"
+#include "perturb/core/error.h"
 
 namespace perturb {
 namespace {
@@ -26,23 +26,6 @@ class Score final : public Metric {
   std::string part_;
 };
 
-/// Summed in double precision, whatever the number of parameters.
-double euclidean(const Tensor& vector) { return vector.to(at::kDouble).norm().item<double>(); }
-
-class WeightNorm final : public Metric {
- public:
-  double measure(Observation& observed) override {
-    return euclidean(observed.state().parameters());
-  }
-};
-
-class DistanceToInit final : public Metric {
- public:
-  double measure(Observation& observed) override {
-    return euclidean(observed.state().parameters() - observed.initial());
-  }
-};
-
 MetricFactory score(const std::string& name) {
   return [name](const Parameters& parameters) {
     return std::make_unique<Score>(name, parameters.at("on").as_string());
@@ -54,13 +37,9 @@ MetricFactory score(const std::string& name) {
 void add_metrics(Registries& registries) {
   registries.metrics.add("loss", score("loss"));
   registries.metrics.add("accuracy", score("accuracy"));
-  registries.metrics.add("weight-norm",
-                         [](const Parameters&) { return std::make_unique<WeightNorm>(); });
-  registries.metrics.add("distance", [](const Parameters& parameters) {
-    const auto& to = parameters.at("to").as_string();
-    if (to != "init") throw Error(ExitCode::Bug, "no factory makes the distance to " + to);
-    return std::make_unique<DistanceToInit>();
-  });
+  add_state_metrics(registries);
+  add_function_metrics(registries);
+  add_curvature_metrics(registries);
 }
 
 }  // namespace perturb

@@ -1,17 +1,12 @@
-#include <algorithm>
-
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 
+#include "builtin/batches.h"
 #include "builtin/builtins.h"
 #include "perturb/train/task.h"
 
 namespace perturb {
 namespace {
-
-/// Examples a forward pass of an evaluation: few enough that a layer's output stays in a core's
-/// cache, many enough that calls cost nothing.
-constexpr std::int64_t kEvaluated = 250;
 
 /// Cross entropy between the softmax of the outputs and the class.
 class Classification final : public Task {
@@ -23,23 +18,30 @@ class Classification final : public Task {
   }
 
   Tensor step(const Examples& batch, Pass& pass) override {
-    const auto loss = at::cross_entropy_loss(model_->forward(batch.inputs, pass), batch.targets);
+    const auto loss = this->loss(batch, pass);
     loss.backward();
     return loss.detach();
+  }
+
+  Tensor loss(const Examples& batch, Pass& pass) override {
+    return at::cross_entropy_loss(model_->forward(batch.inputs, pass), batch.targets);
+  }
+
+  Tensor outputs(const Tensor& inputs, Pass& pass) override {
+    return model_->forward(inputs, pass);
   }
 
   Scores evaluate(const ExampleSet& examples) override {
     const c10::InferenceMode no_history;
     double loss = 0;
     std::int64_t correct = 0;
-    for (std::int64_t begin = 0; begin < examples.size(); begin += kEvaluated) {
-      const auto batch = examples.range(begin, std::min(kEvaluated, examples.size() - begin));
+    each_batch(examples, [&](const Examples& batch) {
       auto pass = Pass::evaluation();
       const auto outputs = model_->forward(batch.inputs, pass);
       const auto losses = at::cross_entropy_loss(outputs, batch.targets, {}, at::Reduction::None);
       loss += losses.sum(at::kDouble).item<double>();
       correct += outputs.argmax(1).eq(batch.targets).sum().item<std::int64_t>();
-    }
+    });
     const auto n = static_cast<double>(examples.size());
     return {{"loss", loss / n}, {"accuracy", static_cast<double>(correct) / n}};
   }

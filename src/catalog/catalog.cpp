@@ -10,7 +10,8 @@ Schema builtin_schema() {
   add_data_sets(schema);
   add_training(schema);
   add_interventions(schema);
-  add_observations(schema);
+  add_metrics(schema);
+  add_plots(schema);
   return schema;
 }
 

@@ -11,7 +11,8 @@ void add_models(Schema& schema);
 void add_data_sets(Schema& schema);
 void add_training(Schema& schema);  ///< tasks, optimizers, schedules, [train], [seeds]
 void add_interventions(Schema& schema);
-void add_observations(Schema& schema);  ///< metrics and plots
+void add_metrics(Schema& schema);
+void add_plots(Schema& schema);
 
 /// Larger counts than these are slips of the keyboard: they would overflow a product or ask
 /// for terabytes, long after the experiment file was accepted.

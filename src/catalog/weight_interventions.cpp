@@ -202,9 +202,8 @@ Component interpolate_weights() {
               {
                   .name = "toward",
                   .type = Type::String,
-                  .help = "init: the trial's own initial parameters; trial:PATH=VALUE,...: the "
-                          "control of the variation that has these levels and is otherwise the "
-                          "trial's own, before the same step.",
+                  .help = "init: the trial's own initial parameters.",
+                  .choices = {"init"},
               },
               fraction("How far; at 1 it takes the other's place."),
               parameters_by_name(),

@@ -116,18 +116,13 @@ void warn(Context& context, const std::string& text) {
 
 /// What the store knows from other trials, it shall know of these.
 void adopt(const Training& training, RunId run) {
-  std::vector<Digest> held;
   for (const Adoption& adoption : training.plan.adoptions) {
     const Planned& planned = training.plan.trials[adoption.trial];
     std::optional<std::int64_t> done;
     if (adoption.done) done = planned.end;
     training.store.adopt(run, planned.trial, adoption.states, done);
-    for (const StateAt& at : adoption.states) held.push_back(at.state);
   }
-  for (const PlannedReference& reference : training.plan.references)
-    held.push_back(reference.state);
-  // What a stage is about to go on from, or to compare with, must not be replaced before it has.
-  training.store.hold(held);
+  training.store.hold(held_states(training.experiment, training.plan));
   training.store.flush();
 }
 
@@ -209,7 +204,7 @@ Trained train(const Training& training) {
     // A state that was lost otherwise than with its checkpoint would be lost again.
     again = again || plan.stages[stage].checkpoint;
   }
-  store.release();
+  store.release(still_compared(plan, counts.over));
   store.flush();
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();

@@ -81,6 +81,7 @@ class Run {
         stop_(stop),
         options_(options),
         frontier_(plan) {
+    counts_.over.resize(plan.stages.size());
     for (const Stage& stage : plan.stages) {
       for (const std::size_t trial : stage.trials) ++stages_left_[trial];
     }
@@ -131,6 +132,7 @@ class Run {
     if (!event.over) return;
     --under_way_;
     if (record.outcome == Outcome::Done) {
+      counts_.over[event.number] = true;
       frontier_.over(event.number);
       frontier_.done(event.number);
     } else {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <iterator>
 #include <map>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -410,6 +411,31 @@ Assignment assignment(const Experiment& experiment, const Plan& plan, std::size_
   for (const auto& [step, left_out] : saves)
     out.saves.push_back({step, calendar.epochs_before(step), out.trial.state(step), left_out});
   return out;
+}
+
+std::vector<Digest> held_states(const Experiment& experiment, const Plan& plan) {
+  std::vector<Digest> held;
+  for (const Adoption& adoption : plan.adoptions) {
+    for (const StateAt& at : adoption.states) held.push_back(at.state);
+  }
+  for (const PlannedReference& reference : plan.references) held.push_back(reference.state);
+  for (const Stage& stage : plan.stages) {
+    if (stage.saves.empty()) continue;
+    const Trial trial = experiment.trial(stage.trial);
+    for (const Step step : stage.saves) held.push_back(trial.state(step));
+  }
+  return held;
+}
+
+std::vector<Digest> still_compared(const Plan& plan, const std::vector<bool>& over) {
+  std::set<Digest> states;
+  for (std::size_t number = 0; number < plan.stages.size(); ++number) {
+    if (over[number]) continue;
+    for (const Need& need : plan.stages[number].needs) {
+      if (need.reference != kNone) states.insert(plan.references[need.reference].state);
+    }
+  }
+  return {states.begin(), states.end()};
 }
 
 void name_states(const Experiment& experiment, const Stage& stage, Record& record) {

@@ -175,8 +175,9 @@ void Store::hold(const std::vector<Digest>& states) {
   state_->held.insert(states.begin(), states.end());
 }
 
-void Store::release() {
-  const auto held = std::exchange(state_->held, {});
+void Store::release(const std::vector<Digest>& still) {
+  auto held = std::exchange(state_->held, {});
+  for (const Digest& digest : still) held.erase(digest);
   if (held.empty()) return;
   state_->in_batch([&] {
     std::vector<std::int64_t> states;

@@ -136,7 +136,8 @@ class Stage {
       if (step > assignment_.end) break;
       const auto outcome = session().advance(step, progress_);
       if (outcome != Outcome::Done) return outcome;
-      if (measurement != measurements_end && measurement->step == step) measure(*measurement++);
+      for (; measurement != measurements_end && measurement->step == step; ++measurement)
+        measure(*measurement);
       if (next_save == saves_end || next_save->step != step) continue;
       const Save& due = *next_save++;
       if (!means_.blobs || (due.spare && saved_recently())) continue;
@@ -148,7 +149,13 @@ class Stage {
   }
 
   void measure(const Measurement& measurement) {
-    const auto values = session().measure(measurement.metrics);
+    std::vector<double> values;
+    if (const auto& other = measurement.reference) {
+      const auto state = read_reference(*other);
+      values = session().measure(measurement.metrics, &other->start, &state);
+    } else {
+      values = session().measure(measurement.metrics);
+    }
     for (std::size_t i = 0; i < values.size(); ++i) {
       record_.measured.push_back({
           .step = measurement.step,
@@ -156,8 +163,17 @@ class Stage {
           .state = measurement.state,
           .metric = assignment_.metrics[measurement.metrics[i]].definition(),
           .value = values[i],
+          .reference =
+              measurement.reference ? std::optional(measurement.reference->state) : std::nullopt,
       });
     }
+  }
+
+  Snapshot read_reference(const Reference& other) {
+    if (!other.blob) return session().state().snapshot();
+    if (!means_.blobs)
+      throw Error(ExitCode::Store, "the state to compare with is not there any more");
+    return snapshot_from(means_.blobs->get(*other.blob), session().like(other.start));
   }
 
   /// Reports come with checkpoints.

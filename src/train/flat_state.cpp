@@ -52,6 +52,7 @@ FlatState::FlatState(const std::vector<Model*>& models, c10::Device device) {
       tensor.set_data(view);
       // Backward passes add to a gradient that is there, in place.
       tensor.mutable_grad() = slice->of(gradients_);
+      leaves_.push_back(tensor);
       ++slice;
     }
     for (const auto& buffer : model->buffers()) {

@@ -27,6 +27,21 @@ std::uint64_t seed(const Condition& condition, std::string_view stream) {
 
 }  // namespace
 
+/// Another network beside the one that is trained, for metrics that compare.
+struct Session::Twin {
+  Twin(const Condition& start_, const Registries& registries, const Dataset& data,
+       c10::Device device)
+      : start(start_),
+        task(registries.tasks.at(start.text("task.kind"))(start)),
+        state(task->start({start, data, registries}), device),
+        initial(state.parameters().clone()) {}
+
+  Condition start;
+  std::unique_ptr<Task> task;
+  FlatState state;
+  Tensor initial;
+};
+
 struct Session::Parts {
   Parts(const Assignment& assignment, const Registries& registries, const Dataset& data);
 
@@ -35,6 +50,8 @@ struct Session::Parts {
   /// Puts what is in force from `step` on in force.
   void enter();
   void take_step();
+  /// A network that begins as the condition says.
+  Twin& twin(const Condition& start);
   Drawn draw();
 
   const Assignment* assignment;
@@ -49,6 +66,8 @@ struct Session::Parts {
   std::vector<std::unique_ptr<Metric>> metrics;
   FiniteWatch watch;
   Step step = 0;
+  std::unique_ptr<Twin> beginning;  ///< the trial's own network at step 0
+  std::unique_ptr<Twin> other;      ///< the other trial's that was last compared with
 
   // In force over [.., until):
   Step until = 0;
@@ -110,7 +129,7 @@ void Session::Parts::begin() {
 void Session::Parts::enter() {
   const auto& stretches = assignment->trial.timeline.stretches;
   const auto found = std::find_if(stretches.begin(), stretches.end(),
-                                  [&](const Stretch& other) { return step < other.window.end; });
+                                  [&](const Stretch& one) { return step < one.window.end; });
   stretch = &*found;
   until = stretch->window.end;
   const auto& condition = stretch->condition;
@@ -230,8 +249,33 @@ Outcome Session::advance(Step until, Progress& progress) {
   }
 }
 
-std::vector<double> Session::measure(const std::vector<std::size_t>& metrics) {
-  Observation observed(parts_->state, parts_->initial, parts_->data, *parts_->task);
+Session::Twin& Session::Parts::twin(const Condition& start) {
+  if (!other || !(other->start == start))
+    other = std::make_unique<Twin>(start, registries, data, device);
+  return *other;
+}
+
+const FlatState& Session::like(const Condition& start) { return parts_->twin(start).state; }
+
+std::vector<double> Session::measure(const std::vector<std::size_t>& metrics,
+                                     const Condition* start, const Snapshot* reference) {
+  auto& parts = *parts_;
+  const auto others = [&](bool init) -> Subject {
+    if (init) {
+      if (!parts.beginning) {
+        parts.beginning = std::make_unique<Twin>(parts.assignment->trial.start(), parts.registries,
+                                                 parts.data, parts.device);
+        parts.beginning->state.parameters().copy_(parts.initial);
+      }
+      const auto& twin = *parts.beginning;
+      return {twin.state, *twin.task, parts.initial};
+    }
+    if (!start || !reference) throw Error(ExitCode::Bug, "there is nothing to compare with");
+    Twin& twin = parts.twin(*start);
+    twin.state.restore(*reference);
+    return {twin.state, *twin.task, twin.initial};
+  };
+  Observation observed({parts.state, *parts.task, parts.initial}, others, parts.data);
   std::vector<double> values;
   values.reserve(metrics.size());
   for (const auto metric : metrics) values.push_back(parts_->metrics.at(metric)->measure(observed));

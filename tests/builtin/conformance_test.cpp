@@ -81,6 +81,18 @@ TEST_CASE("models") {
       CHECK(std::set<std::string>(points.begin(), points.end()).size() == points.size());
       CHECK_FALSE(points.empty());
     }
+    SUBCASE("have the parts that the catalog says") {
+      const auto condition = declared(trial_with(name, "gaussian-blobs")).trial(0).condition;
+      static const Schema schema = builtin_schema();
+      const auto parts = schema.find(Family::Model, name)->parts(condition);
+      std::vector<std::string> parameters;
+      for (const auto& parameter : model->parameters()) parameters.push_back(parameter.name);
+      CHECK(parts.parameters == parameters);
+      CHECK(parts.points == point_names(*model, images.inputs));
+      std::vector<std::string> units;
+      for (const auto& group : model->unit_groups()) units.push_back(group.name);
+      CHECK(parts.units == units);
+    }
     SUBCASE("receive gradients in every parameter, in the flat vector") {
       const FlatState state({model.get()}, at::kCPU);
       auto pass = Pass::training(0, 0);

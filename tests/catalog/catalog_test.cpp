@@ -96,8 +96,33 @@ TEST_CASE("the first release has what its experiments need") {
         Names{"fashion-mnist", "mnist", "cifar10", "iris", "csv", "gaussian-blobs", "weights"});
   CHECK(schema.names(Family::Optimizer) == Names{"sgd", "adam", "adamw"});
   CHECK(schema.names(Family::Schedule) == Names{"constant", "step", "cosine"});
-  CHECK(schema.names(Family::Intervention) == Names{"set", "perturb-weights"});
-  CHECK(schema.names(Family::Metric) == Names{"loss", "accuracy", "weight-norm", "distance"});
+  CHECK(schema.names(Family::Intervention) == Names{"set",
+                                                    "perturb-weights",
+                                                    "weight-noise",
+                                                    "prune-weights",
+                                                    "flip-signs",
+                                                    "quantise-weights",
+                                                    "permute-units",
+                                                    "reinitialise",
+                                                    "interpolate-weights",
+                                                    "perturb-gradients",
+                                                    "scale-gradients",
+                                                    "clip-gradients",
+                                                    "sign-gradients",
+                                                    "perturb-activations",
+                                                    "scale-activations",
+                                                    "zero-units",
+                                                    "drop-activations",
+                                                    "clamp-activations",
+                                                    "label-noise",
+                                                    "input-noise",
+                                                    "subset-examples",
+                                                    "drop-classes",
+                                                    "reorder-examples"});
+  CHECK(schema.names(Family::Metric) == Names{"loss", "accuracy", "weight-norm", "norm-ratio",
+                                              "distance", "cosine", "agreement", "kl-divergence",
+                                              "loss-barrier", "cka", "gradient-norm",
+                                              "hessian-eigenvalue", "hessian-trace", "sharpness"});
   CHECK(schema.names(Family::Plot) == Names{"curves", "contrasts", "heatmap"});
 }
 
@@ -137,7 +162,8 @@ TEST_CASE("numbers have a range and counts a unit") {
   for_each_parameter([](const Component& component, const Parameter& parameter) {
     const bool number = parameter.type == Type::Int || parameter.type == Type::Float ||
                         parameter.type == Type::IntList;
-    CHECK(std::isfinite(parameter.least) == number);
+    // A factor may be any number.
+    if (parameter.type != Type::Float) CHECK(std::isfinite(parameter.least) == number);
     CHECK(parameter.least <= parameter.most);
     if (!number) CHECK(parameter.unit.empty());
     const bool seed = component.family == Family::Seeds || parameter.name.ends_with("seed");
@@ -163,7 +189,11 @@ TEST_CASE("every component with all defaults passes its own check") {
     for (const auto* component : schema.all(family)) {
       CAPTURE(component->name);
       auto values = defaults(*component);
-      if (component->name == "perturb-weights") values["epsilon"] = Value(0.1);
+      for (const auto& parameter : component->parameters) {
+        if (!parameter.fallback && parameter.type == Type::Float)
+          values[parameter.name] = Value(0.1);
+      }
+      if (const auto toward = component->find("toward")) values[toward->name] = Value("init");
       if (component->check) CHECK(component->check(values) == "");
       const bool later = family == Family::Plot || component->name == "weights";
       CHECK((component->unsupported && component->unsupported(values) != "") == later);
@@ -171,15 +201,14 @@ TEST_CASE("every component with all defaults passes its own check") {
   }
 }
 
-TEST_CASE("names in a metric's label are parameters that have a default") {
+TEST_CASE("names in a metric's label are parameters") {
   const Schema schema = builtin_schema();
   for (const auto* metric : schema.all(Family::Metric)) {
-    const auto open = metric->label.find('{'), close = metric->label.find('}');
-    CHECK((open == std::string::npos) == metric->parameters.empty());
-    if (open == std::string::npos) continue;
-    const auto* parameter = metric->find(metric->label.substr(open + 1, close - open - 1));
-    REQUIRE(parameter);
-    CHECK(parameter->fallback.has_value());
+    const auto& label = metric->label;
+    for (auto open = label.find('{'); open != std::string::npos; open = label.find('{', open + 1)) {
+      const auto close = label.find('}', open);
+      CHECK(metric->find(label.substr(open + 1, close - open - 1)));
+    }
   }
 }
 
@@ -215,11 +244,14 @@ TEST_CASE("what does not go together is refused") {
   const auto to = [&](const char* name) {
     return verdict(Family::Metric, "distance", {{"to", name}}) == "";
   };
-  for (const char* good : {"init", "control", "trial:3f2a"}) CHECK(to(good));
-  for (const char* bad : {"", "inti", "trial:", "trial"}) CHECK_FALSE(to(bad));
-  const auto* distance = schema.find(Family::Metric, "distance");
-  CHECK(distance->unsupported({{"to", Value("init")}}) == "");
-  CHECK(distance->unsupported({{"to", Value("control")}}) != "");
+  for (const char* good : {"init", "control", "trial:seeds.init=3"}) CHECK(to(good));
+  for (const char* bad : {"", "inti", "trial:", "trial", "trial:3f2a"}) CHECK_FALSE(to(bad));
+  const auto per = [&](const char* name) {
+    return verdict(Family::Metric, "distance", {{"to", name}, {"per", "initial-distance"}}) == "";
+  };
+  CHECK(per("control"));
+  CHECK_FALSE(per("init"));
+  CHECK(verdict(Family::Intervention, "clamp-activations", {{"least", 1.0}, {"most", 0.0}}) != "");
 
   CHECK(verdict(Family::Data, "gaussian-blobs", {{"examples", 1'000'000'000}}) != "");
   const auto* mlp = schema.find(Family::Model, "mlp");

@@ -109,7 +109,7 @@ struct Kept {
   std::vector<std::size_t> shared;   // by how many trials each
   RunEvents events() {
     RunEvents events;
-    events.assign = [](std::size_t stage, auto) { return numbered(stage); };
+    events.assign = [](std::size_t stage, const auto&) { return numbered(stage); };
     events.keep = [this](std::size_t stage, const Record&, const std::vector<Share>& shares) {
       numbers.push_back(stage);
       shared.push_back(shares.size());
@@ -359,19 +359,20 @@ TEST_CASE("a stage whose beginning is lost fails nothing, and is named") {
 
 TEST_CASE("what a stage saved at its end is handed to those that go on from it") {
   const Digest blob = sha256("blob");
+  const Digest state = sha256("state");
   const Carry carry = [&](const Assignment& stage, Progress&, const auto& report) {
     Record first;
     first.outcome = Outcome::Done;
     first.step = 5;
     report(std::move(first));
     Record record = stages()(stage, *std::make_unique<Progress>(), report);
-    if (number_of(stage) == 0) record.saved.push_back({10, 1.0, {}, blob, 4});
+    if (number_of(stage) == 0) record.saved.push_back({10, 1.0, state, blob, 4});
     return record;
   };
   RunEvents events = Kept().events();
   std::map<std::size_t, std::optional<Digest>> given;
-  events.assign = [&](std::size_t stage, std::optional<Digest> handed_over) {
-    given[stage] = handed_over;
+  events.assign = [&](std::size_t stage, const SavedStates& saved) {
+    if (saved.contains(state)) given[stage] = saved.at(state);
     return numbered(stage);
   };
   std::vector<std::int64_t> steps;
@@ -383,7 +384,41 @@ TEST_CASE("what a stage saved at its end is handed to those that go on from it")
   CHECK_FALSE(given[0]);
   CHECK(given[1] == blob);
   CHECK(given[2] == blob);
-  CHECK_FALSE(given[3]);
   // What was reported on the way comes before the rest of the stage.
   CHECK(steps == std::vector<std::int64_t>{5, 10, 5, 20, 5, 20, 5, 30});
+}
+
+TEST_CASE("a stage waits until those are over that save what it compares with") {
+  for (const Outcome outcome : {Outcome::Done, Outcome::Failed}) {
+    // 0 waits for 2, and 1 for nothing; how 2 ends does not matter.
+    Plan plan = separate(3);
+    plan.stages[0].after = {2};
+    Kept kept;
+    const Carry carry = [&](const Assignment& stage, Progress&, const auto&) {
+      Record record;
+      record.outcome = number_of(stage) == 2 ? outcome : Outcome::Done;
+      return record;
+    };
+    const auto executor = pool(carry, 1);
+    const RunCounts counts = carry_out(plan, *executor, kept.events(), false);
+    CHECK(kept.numbers == std::vector<std::size_t>{1, 2, 0});
+    CHECK(counts.not_started == 0);
+  }
+}
+
+TEST_CASE("a stage whose ancestor failed holds up nobody who waits for it") {
+  Plan plan = separate(3);
+  plan.stages[1].parent = 0;
+  plan.stages[2].after = {1};
+  Kept kept;
+  const Carry carry = [&](const Assignment& stage, Progress&, const auto&) {
+    Record record;
+    record.outcome = number_of(stage) == 0 ? Outcome::Failed : Outcome::Done;
+    return record;
+  };
+  const auto executor = pool(carry, 1);
+  const RunCounts counts = carry_out(plan, *executor, kept.events(), false);
+  CHECK(kept.numbers == std::vector<std::size_t>{0, 2});
+  CHECK(counts.failed == 1);
+  CHECK(counts.not_started == 1);
 }

@@ -179,9 +179,77 @@ TEST_CASE("what this build cannot carry out is valid, and said") {
       "[model]\nkind = 'mlp'\n[data]\nkind = 'weights'\nexperiment = 'a.toml'\nselect = { "
       "optimizer.lr = 0.1 }");
   CHECK_FALSE(weights.unsupported().empty());
-  CHECK_FALSE(
-      declared(kBase + "[[metrics]]\nkind = 'distance'\nto = 'control'").unsupported().empty());
   CHECK(declared(kBase).unsupported().empty());
+}
+
+TEST_CASE("several interventions together are one, and alone if asked for") {
+  const std::string parts =
+      "together = [{ kind = 'weight-noise', epsilon = [0.1, 0.2] },\n"
+      "{ set.optimizer.lr = { scale = [0.5, 2] }, when = [0, 5] }]\n";
+  const auto together = declared(kBase + "[[interventions]]\n" + parts);
+  CHECK(together.alternatives() == 4);
+  const auto trial = together.trial(0, 2);
+  REQUIRE(trial.operations.size() == 2);
+  CHECK(trial.operations[0].kind == "weight-noise");
+  CHECK(trial.operations[0].windows == std::vector<Window>{{0, kForever}});
+  CHECK(trial.operations[1].parameters.at("optimizer.lr") == Value(0.2));
+  CHECK(trial.operations[1].windows == std::vector<Window>{{0, 5}});
+  CHECK(trial.timeline.stretches.size() == 2);
+  CHECK(together.label(2) == "weight-noise epsilon=0.1 and optimizer.lr x 2 in [0, 5)");
+
+  const auto alone = declared(kBase + "[[interventions]]\nalone = true\n" + parts);
+  CHECK(alone.alternatives() == 2 + 2 + 4);
+  // The same trials as if they had been written by themselves.
+  const auto single = declared(kBase + "[[interventions]]\nkind = 'weight-noise'\nepsilon = 0.2\n");
+  CHECK(alone.trial(0, 2).id == single.trial(0, 1).id);
+  CHECK(alone.factors() == std::vector<std::string>{"weight-noise.epsilon", "set.optimizer.lr"});
+}
+
+TEST_CASE("a metric may compare with the control, or with another variation's") {
+  const auto grid =
+      declared(kBase + "[[variations]]\noptimizer.lr = [0.1, 0.2]\nseeds.init = [5, 6, 7]\n" +
+               "[[interventions]]\nset.data.batch_size = 50\nwhen = [10, 15]\n" +
+               "[[metrics]]\nkind = 'distance'\nto = 'control'\nevery = 4\n" +
+               "[[metrics]]\nkind = 'cosine'\nto = 'trial:seeds.init=6'\n" +
+               "[[metrics]]\nkind = 'cosine'\nto = 'trial:seeds.init=7,optimizer.lr=0.1'\n");
+  const auto& metrics = grid.metrics();
+  CHECK_FALSE(grid.reference(metrics[3], 0));
+  CHECK(grid.reference(metrics[0], 4) == 4);
+  CHECK(grid.reference(metrics[1], 3) == 4);
+  CHECK(grid.reference(metrics[1], 0) == 1);
+  CHECK(grid.reference(metrics[2], 4) == 2);
+
+  // Ten steps an epoch; those of 50 examples put later ones of the trial at earlier ones of the
+  // control, and between epochs 1.25 and 2 the control never stands where the trial does.
+  std::vector<std::pair<Step, Step>> compared;
+  for (const auto& m : grid.measurements(grid.trial(0, 1))) {
+    if (m.reference && m.metrics.front() == 0) compared.emplace_back(m.step, m.reference->step);
+  }
+  CHECK(compared == std::vector<std::pair<Step, Step>>{
+                        {4, 4}, {8, 8}, {12, 11}, {24, 21}, {28, 25}, {32, 29}, {33, 30}});
+}
+
+TEST_CASE("what a task has no place for is refused where it stands") {
+  Schema schema = builtin_schema();
+  schema.add(
+      {.family = Family::Task, .name = "dream", .help = "Nothing.", .has = {Feature::Weights}});
+  const auto said = [&](const std::string& more) {
+    try {
+      Experiment::parse({"test.toml", kBase + "[task]\nkind = 'dream'\n" + more}, "/", {}, schema,
+                        test_data);
+    } catch (const InvalidExperiment& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const auto wrong = said(
+      "[[interventions]]\nkind = 'label-noise'\nfraction = 0.5\n"
+      "[[metrics]]\nkind = 'sharpness'\n");
+  INFO(wrong);
+  CHECK(wrong.find("intervention \"label-noise\" has no place in task \"dream\"") !=
+        std::string::npos);
+  CHECK(wrong.find("metric \"sharpness\" has no place in task \"dream\": it needs a loss") !=
+        std::string::npos);
 }
 
 TEST_CASE("all errors are reported at once, each with its place and the nearest key") {

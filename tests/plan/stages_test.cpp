@@ -29,10 +29,18 @@ class World {
       store.adopt(run, planned.trial, adoption.states,
                   adoption.done ? std::optional(planned.end) : std::nullopt);
     }
+    store.hold(held_states(experiment, plan));
     left_.clear();  // memory ends with the process
+    saved_.clear();
     std::int64_t steps = 0;
-    for (std::size_t number = 0; number < std::min(stages, plan.stages.size()); ++number)
-      steps += carry_out(experiment, plan, plan.stages[number], number);
+    std::vector<bool> over(plan.stages.size());
+    for (stages = std::min(stages, plan.stages.size()); stages > 0; --stages) {
+      std::size_t next = 0;
+      while (over[next] || !can_begin(plan.stages[next], over)) ++next;
+      steps += carry_out(experiment, plan, plan.stages[next], next);
+      over[next] = true;
+    }
+    store.release(still_compared(plan, over));
     store.flush();
     return steps;
   }
@@ -54,16 +62,23 @@ class World {
   RunId run;
 
  private:
+  static bool can_begin(const Stage& stage, const std::vector<bool>& over) {
+    return (stage.parent == kNone || over[stage.parent]) &&
+           std::all_of(stage.after.begin(), stage.after.end(),
+                       [&](std::size_t other) { return over[other]; });
+  }
+
   std::int64_t carry_out(const Experiment& experiment, const Plan& plan, const Stage& stage,
                          std::size_t number) {
-    const Assignment work = assignment(experiment, plan, number);
+    const Assignment work = assignment(experiment, plan, number, saved_);
     INFO("stage ", number, " from ", work.begin, " to ", work.end);
-    if (work.checkpoint) {
+    store.flush();
+    if (work.begin > 0 && !left_.contains(work.start)) {
+      REQUIRE(work.checkpoint);
       CHECK(saved().contains(*work.checkpoint));
       CHECK(*work.checkpoint == work.start);
-    } else if (work.begin > 0) {
-      CHECK(left_.contains(work.start));
     }
+    std::size_t needs = 0;
     Record record;
     record.trial = work.trial.id;
     record.outcome = Outcome::Done;
@@ -75,13 +90,19 @@ class World {
       CHECK(m.step <= work.end);
       CHECK(m.state == work.trial.state(m.step));
       before = m.step;
+      needs += m.metrics.size();
+      if (m.reference) check_reference(experiment, m);
       for (const std::size_t metric : m.metrics) {
         record.measured.push_back({m.step, m.epoch, m.state, work.metrics[metric].definition(),
                                    static_cast<double>(m.step)});
+        if (m.reference) record.measured.back().reference = m.reference->state;
       }
     }
-    for (const Save& save : work.saves)
+    CHECK(needs == stage.needs.size());
+    for (const Save& save : work.saves) {
       record.saved.push_back({save.step, save.epoch, save.state, save.state, 8});
+      saved_[save.state] = save.state;
+    }
     left_.insert(work.last);
     std::vector<Share> shares;
     for (const std::size_t trial : stage.trials) {
@@ -93,31 +114,74 @@ class World {
     return work.end - work.begin;
   }
 
+  /// It is the right state, and there.
+  void check_reference(const Experiment& experiment, const Measurement& m) const {
+    bool right = false;
+    for (std::size_t v = 0; v < experiment.variations(); ++v) {
+      const Trial control = experiment.trial(v, 0);
+      right = right || (m.reference->start == control.start() &&
+                        m.reference->state == control.state(m.reference->step));
+    }
+    CHECK(right);
+    if (m.reference->state == m.state) {
+      CHECK_FALSE(m.reference->blob);
+    } else {
+      REQUIRE(m.reference->blob);
+      CHECK(*m.reference->blob == m.reference->state);
+      CHECK(saved().contains(*m.reference->blob));
+    }
+  }
+
   std::set<Digest> left_;
+  SavedStates saved_;
 };
+
+/// Of one trial, what the store does not have: steps, and states that it would be compared with.
+struct Lacking {
+  std::set<Step> steps;
+  std::set<std::pair<std::size_t, Step>> references;  // variation and step
+};
+
+Lacking lacking(const Experiment& experiment, const World& world, std::size_t number) {
+  std::vector<Digest> definitions;
+  for (const MetricSpec& metric : experiment.metrics()) definitions.push_back(metric.definition());
+  const Trial trial = experiment.trial(number);
+  Lacking out;
+  for (const Measurement& m : experiment.measurements(trial)) {
+    const Digest state = trial.state(m.step);
+    const auto found = world.store.states({state}, definitions);
+    const KnownState known = found.empty() ? KnownState{} : found.begin()->second;
+    for (const std::size_t metric : m.metrics) {
+      const auto place = static_cast<std::uint32_t>(metric);
+      if (!m.reference) {
+        if (std::count(known.metrics.begin(), known.metrics.end(), place) == 0)
+          out.steps.insert(m.step);
+        continue;
+      }
+      const auto variation = *experiment.reference(experiment.metrics()[metric], trial.variation);
+      const Digest other = experiment.trial(variation, 0).state(m.reference->step);
+      if (std::count(known.compared.begin(), known.compared.end(), std::pair(place, other)) > 0)
+        continue;
+      out.steps.insert(m.step);
+      if (other != state) out.references.emplace(variation, m.reference->step);
+    }
+  }
+  return out;
+}
 
 /// The fewest steps that answer everything, by brute force over single states: from each that is
 /// missing back to the nearest checkpoint.
 std::int64_t fewest_steps(const Experiment& experiment, const World& world) {
   const auto saved = world.saved();
-  std::vector<Digest> definitions;
-  for (const MetricSpec& metric : experiment.metrics()) definitions.push_back(metric.definition());
   std::set<Digest> steps;
+  const auto go_back = [&](const Trial& trial, Step at) {
+    for (; at > 0 && !saved.contains(trial.state(at)); --at) steps.insert(trial.state(at));
+  };
   for (std::size_t number = 0; number < experiment.trials(); ++number) {
-    const Trial trial = experiment.trial(number);
-    std::set<Step> missing;
-    for (const Measurement& m : experiment.measurements(trial)) {
-      const auto known = world.store.states({trial.state(m.step)}, definitions);
-      for (const std::size_t metric : m.metrics) {
-        if (known.empty() ||
-            std::count(known.begin()->second.metrics.begin(), known.begin()->second.metrics.end(),
-                       static_cast<std::uint32_t>(metric)) == 0)
-          missing.insert(m.step);
-      }
-    }
-    for (Step at : missing) {
-      for (; at > 0 && !saved.contains(trial.state(at)); --at) steps.insert(trial.state(at));
-    }
+    const Lacking missing = lacking(experiment, world, number);
+    for (const Step at : missing.steps) go_back(experiment.trial(number), at);
+    for (const auto& [variation, at] : missing.references)
+      go_back(experiment.trial(variation, 0), at);
   }
   return std::ssize(steps);
 }
@@ -137,20 +201,51 @@ set.optimizer.lr = 0.3
 when = { each = [[5, 30], [10, 30], [15, 30], [20, 30], [25, 30]] }
 )";
 
+// Compared with the control, which another batch size puts at other steps, and across variations.
+constexpr const char* kCompared = R"(
+[[variations]]
+optimizer.lr = [0.1, 0.2]
+[[interventions]]
+set.optimizer.momentum = 0.5
+when = { each = [[0, 5], [10, 15]] }
+[[interventions]]
+set.data.batch_size = 50
+when = [10, 14]
+[[metrics]]
+kind = "distance"
+to = "control"
+every = 4
+[[metrics]]
+kind = "cosine"
+to = "trial:optimizer.lr=0.1"
+)";
+
+// Each variation's control is the other's intervention: they are compared with each other's states.
+constexpr const char* kCircle = R"(
+[[variations]]
+optimizer.lr = [0.1, 0.2]
+[[interventions]]
+set.optimizer.lr = [0.1, 0.2]
+[[metrics]]
+kind = "distance"
+to = "control"
+every = 7
+)";
+
 }  // namespace
 
 TEST_CASE("what trials share is trained once") {
-  for (const char* rest : {kWindows, kStart}) {
+  for (const char* rest : {kWindows, kStart, kCompared, kCircle}) {
     const Experiment grid = declared(kBase + std::string(rest));
     World world;
     const Plan plan = make_plan(grid, world.store);
     CHECK(plan.steps_to_run == fewest_steps(grid, world));
     CHECK(plan.steps_to_run == plan.steps_shared);
-    CHECK(plan.steps_shared < plan.steps_asked);
+    CHECK(plan.steps_shared <= plan.steps_asked);
     CHECK(world.carry_out(grid, plan) == plan.steps_to_run);
     const Plan again = make_plan(grid, world.store);
     CHECK(again.stages.empty());
-    CHECK(again.cached == grid.trials());
+    CHECK(again.cached == again.distinct);
   }
 }
 
@@ -277,7 +372,7 @@ TEST_CASE("wherever a run is broken off, the next ones end it with the fewest st
                                   "[checkpoints]\nkeep = \"needed\"\n",
                                   "[checkpoints]\nevery = \"never\"\n"};
   for (const std::string& policy : policies) {
-    for (const char* rest : {kWindows, kStart}) {
+    for (const char* rest : {kWindows, kStart, kCompared, kCircle}) {
       const Experiment grid = declared(kBase + policy + rest);
       World whole;
       whole.carry_out(grid, make_plan(grid, whole.store));
@@ -342,4 +437,48 @@ TEST_CASE("a plan of stages in another order has the same stages") {
   }
   CHECK(before == after);
   CHECK(moved);
+}
+
+TEST_CASE("a control is gone through again for states that a new comparison asks for") {
+  const Experiment plain = declared(kBase + std::string(kStart));
+  const Experiment compared = declared(kBase + std::string(kStart) +
+                                       "[[metrics]]\nkind = \"distance\"\nto = \"control\"\n");
+  World world;
+  world.carry_out(plain, make_plan(plain, world.store));
+  const Plan plan = make_plan(compared, world.store);
+  CHECK(plan.trials[0].reason == Reason::Compared);
+  CHECK(plan.steps_to_run == fewest_steps(compared, world));
+  world.carry_out(compared, plan);
+  CHECK(make_plan(compared, world.store).stages.empty());
+  // The newest alone stay: those that were needed are gone again.
+  CHECK(world.saved().size() == compared.trials());
+}
+
+TEST_CASE("the two of a pair that are each other's control are compared in the end") {
+  const Experiment circle = declared(kBase + std::string(kCircle));
+  const Plan plan = make_plan(circle, Store::in_memory());
+  CHECK(std::any_of(plan.stages.begin(), plan.stages.end(),
+                    [](const Stage& stage) { return stage.begin > 0 && stage.steps() == 0; }));
+  World world;
+  world.carry_out(circle, plan);
+  const auto rows =
+      world.store.query("select count(*) from contrasts where metric = 'distance.control'").rows;
+  // 4 trials, of which 2 stand for controls: 7, 14, 21, 28 and 30.
+  CHECK(std::get<std::int64_t>(rows[0][0]) == 4 * 5);
+}
+
+TEST_CASE("nothing waits for a control that diverged before") {
+  const Experiment compared = declared(kBase + std::string(kStart) +
+                                       "[[metrics]]\nkind = \"distance\"\nto = \"control\"\n");
+  World world;
+  declare(world.store, compared, make_plan(compared, world.store));
+  Record diverged;
+  diverged.trial = compared.trial(0).id;
+  diverged.outcome = Outcome::Diverged;
+  diverged.step = 2;
+  world.store.keep(world.run, diverged);
+  world.store.flush();
+  const Plan plan = make_plan(compared, world.store);
+  CHECK(plan.references.empty());
+  for (const Stage& stage : plan.stages) CHECK(stage.saves.empty());
 }

@@ -19,9 +19,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::array<Migration, 2> kSteps = {{
-    {3, "ALTER TABLE runs ADD COLUMN mood TEXT; UPDATE runs SET mood = 'calm'"},
+    {4, "ALTER TABLE runs ADD COLUMN mood TEXT; UPDATE runs SET mood = 'calm'"},
     // A table made anew, which is how SQLite changes a column.
-    {4,
+    {5,
      "CREATE TABLE other (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, extra INTEGER) "
      "STRICT; INSERT INTO other (id, digest) SELECT id, digest FROM states; DROP TABLE states; "
      "ALTER TABLE other RENAME TO states"},
@@ -52,16 +52,16 @@ TEST_CASE("an older store is brought up to date, and a copy of it stays") {
   {
     const Database database(database_in(folder.path()), Database::Mode::Write);
     const std::int64_t values = database.integer("SELECT count(*) FROM results");
-    CHECK(migrate(database, kSteps) == folder.path() / "results-v2.db");
-    CHECK(layout_of(database, 4) == 4);
+    CHECK(migrate(database, kSteps) == folder.path() / "results-v3.db");
+    CHECK(layout_of(database, 5) == 5);
     CHECK(database.text("SELECT mood FROM runs") == "calm");
     CHECK(database.integer("SELECT count(*) FROM results") == values);
     CHECK(values > 0);
     CHECK(database.integer("PRAGMA foreign_keys") == 1);
     CHECK(migrate(database, kSteps).empty());
   }
-  const Database copy(folder.path() / "results-v2.db", Database::Mode::Read);
-  CHECK(layout_of(copy) == 2);
+  const Database copy(folder.path() / "results-v3.db", Database::Mode::Read);
+  CHECK(layout_of(copy) == kLayout);
   CHECK(copy.text("PRAGMA integrity_check") == "ok");
   CHECK(copy.integer("SELECT count(*) FROM results") == 24);
 }
@@ -70,20 +70,20 @@ TEST_CASE("a migration that fails changes nothing, and no copy is overwritten") 
   const TemporaryFolder folder;
   const std::string before = fill(folder.path());
   constexpr std::array<Migration, 2> kWrong = {
-      {kSteps[0], {4, "DELETE FROM measurements; INSERT INTO nowhere VALUES (1)"}}};
-  constexpr std::array<Migration, 1> kOrphans = {{{3, "DELETE FROM states WHERE id = 1"}}};
+      {kSteps[0], {5, "DELETE FROM measurements; INSERT INTO nowhere VALUES (1)"}}};
+  constexpr std::array<Migration, 1> kOrphans = {{{4, "DELETE FROM states WHERE id = 1"}}};
   {
     const Database database(database_in(folder.path()), Database::Mode::Write);
     CHECK_THROWS_AS(migrate(database, kWrong), Error);
-    CHECK(fs::exists(folder.path() / "results-v2.db"));
+    CHECK(fs::exists(folder.path() / "results-v3.db"));
   }
-  write_atomically(folder.path() / "results-v2.db", "precious");
+  write_atomically(folder.path() / "results-v3.db", "precious");
   {
     const Database database(database_in(folder.path()), Database::Mode::Write);
     CHECK_THROWS_AS(migrate(database, kOrphans), Error);
   }
-  CHECK(read_file(folder.path() / "results-v2.db", 100) == "precious");
-  CHECK(fs::exists(folder.path() / "results-v2-2.db"));
+  CHECK(read_file(folder.path() / "results-v3.db", 100) == "precious");
+  CHECK(fs::exists(folder.path() / "results-v3-2.db"));
   CHECK(ask(Store::open(folder.path(), Store::Access::Write), "select * from results") == before);
 }
 
@@ -94,8 +94,15 @@ TEST_CASE("a store of layout 1 becomes one of this layout, with all its results"
   {
     const Database database(database_in(folder.path()), Database::Mode::Write);
     schema = database.text(kSchemaNames);
-    // What layout 2 added.
     drop_views(database);
+    // What layout 3 added.
+    database.execute(
+        "DROP TABLE comparisons; ALTER TABLE experiment_metrics DROP COLUMN relative; "
+        "CREATE TABLE former (state INTEGER NOT NULL REFERENCES states, metric INTEGER NOT NULL "
+        "REFERENCES metrics, value REAL, PRIMARY KEY (state, metric)) STRICT, WITHOUT ROWID; "
+        "INSERT INTO former SELECT state, metric, value FROM measurements; "
+        "DROP TABLE measurements; ALTER TABLE former RENAME TO measurements");
+    // What layout 2 added.
     database.execute(
         "DROP TABLE checkpoint_trials; DROP TABLE checkpoints; DROP INDEX member_trials; "
         "ALTER TABLE conditions DROP COLUMN ingredients; ALTER TABLE experiments DROP COLUMN "

@@ -124,6 +124,12 @@ using SavedStates = std::unordered_map<Digest, Digest>;
 Assignment assignment(const Experiment& experiment, const Plan& plan, std::size_t stage,
                       const SavedStates& saved = {});
 
+/// States whose checkpoints must not be replaced before the plan is carried out: what stages go on
+/// from, and what they compare with.
+std::vector<Digest> held_states(const Experiment& experiment, const Plan& plan);
+/// Of these, what the stages that are not `over` will compare with.
+std::vector<Digest> still_compared(const Plan& plan, const std::vector<bool>& over);
+
 /// Says of a stage that was stopped under way which state it saved.
 void name_states(const Experiment& experiment, const Stage& stage, Record& record);
 

@@ -216,7 +216,8 @@ class Store {
   std::vector<std::int64_t> checkpoint_steps() const;
   /// Checkpoints of these states are not removed before `release`, whatever replaces them.
   void hold(const std::vector<Digest>& states);
-  void release();
+  /// All but `still`, of which what has to be held is held again by whoever goes on.
+  void release(const std::vector<Digest>& still = {});
   /// Forgets a checkpoint that cannot be read. Part of the batch.
   void forget(const Digest& state);
 

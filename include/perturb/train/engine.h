@@ -49,7 +49,7 @@ class Engine {
 };
 
 /// Goes up whenever this header or what it includes changes.
-inline constexpr int kEngineVersion = 2;
+inline constexpr int kEngineVersion = 3;
 
 }  // namespace perturb
 

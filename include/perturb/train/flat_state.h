@@ -50,6 +50,8 @@ class FlatState {
   const Tensor& gradients() const { return gradients_; }
   const Tensor& buffers() const { return buffers_; }
   const std::vector<Slice>& layout() const { return layout_; }
+  /// The models' own tensors, one a slice of `layout()`: what derivatives are taken by.
+  const std::vector<Tensor>& leaves() const { return leaves_; }
   /// Where each buffer lies in `buffers()`; roles mean nothing there.
   const std::vector<Slice>& buffer_layout() const { return buffer_layout_; }
   /// Of all models; their axes name slices of `layout()`.
@@ -74,6 +76,7 @@ class FlatState {
   std::vector<Tensor> moments_;
   std::int64_t updates_ = 0;
   std::vector<Slice> layout_;
+  std::vector<Tensor> leaves_;
   std::vector<Slice> buffer_layout_;
   std::vector<UnitGroup> unit_groups_;
 };

@@ -2,8 +2,11 @@
 // leaves it as it is, whenever and however often it is taken.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -13,25 +16,60 @@
 
 namespace perturb {
 
-/// One state as metrics see it. Lives for one measurement.
-class Observation {
- public:
-  /// `initial`: the parameters at step 0, after operations at init.
-  Observation(const FlatState& state, const Tensor& initial, const Dataset& data, Task& task)
-      : state_(state), initial_(initial), data_(data), task_(task) {}
+/// A network in some state. Metrics may move its parameters (Moved) but put them back.
+struct Subject {
+  const FlatState& state;
+  Task& task;             ///< whose models have that state
+  const Tensor& initial;  ///< parameters at step 0, after operations at init
+};
 
-  const FlatState& state() const { return state_; }
-  const Tensor& initial() const { return initial_; }
-  /// The task's scores on "train" or "test": one pass over the examples, however many metrics
-  /// ask for them.
-  const Scores& scores(const std::string& part);
+/// Gives a state other parameters for as long as it lives; then the exact former bits are back.
+class Moved {
+ public:
+  explicit Moved(const FlatState& state);
+  ~Moved();
+  Moved(const Moved&) = delete;
+  Moved& operator=(const Moved&) = delete;
+
+  /// To these, laid out like the state's.
+  void to(const Tensor& parameters, const Tensor& buffers) const;
+  const Tensor& parameters() const { return parameters_; }  ///< the former ones
+  const Tensor& buffers() const { return buffers_; }
 
  private:
   const FlatState& state_;
-  const Tensor& initial_;
+  Tensor parameters_;
+  Tensor buffers_;
+};
+
+/// One state as metrics see it. Lives for one measurement.
+class Observation {
+ public:
+  /// `other`: makes what "init", or else the measurement's reference, stands for. Called when a
+  /// metric asks.
+  using Others = std::function<Subject(bool init)>;
+  Observation(Subject self, Others others, const Dataset& data)
+      : self_(self), others_(std::move(others)), data_(data) {}
+
+  const Subject& self() const { return self_; }
+  const FlatState& state() const { return self_.state; }
+  /// What a metric's parameter `to` names: the trial's own network at step 0, or the other trial's.
+  Subject other(const std::string& to) const { return others_(to == "init"); }
+  /// "train" or "test"; the first `examples` of it, 0 meaning all.
+  ExampleSet examples(const std::string& part, std::int64_t examples = 0) const;
+  /// The task's scores on "train" or "test": one pass over the examples, however many metrics
+  /// ask for them.
+  const Scores& scores(const std::string& part);
+  /// What several metrics have in common, computed for the first that asks.
+  const std::vector<double>& once(const std::string& name,
+                                  const std::function<std::vector<double>()>& compute);
+
+ private:
+  Subject self_;
+  Others others_;
   const Dataset& data_;
-  Task& task_;
   std::map<std::string, Scores> scores_;
+  std::map<std::string, std::vector<double>> computed_;
 };
 
 class Metric {

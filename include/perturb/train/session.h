@@ -44,10 +44,17 @@ class Session {
   const FlatState& state() const;
   /// The optimizer that the moments belong to; empty at step 0.
   const std::string& optimizer() const;
-  /// The values of these metrics of the assignment on the current state.
-  std::vector<double> measure(const std::vector<std::size_t>& metrics);
+  /// The values of these metrics of the assignment on the current state. What they compare with is
+  /// `reference`, the state of a trial that begins as `start` says; null where none of them
+  /// compares with another trial.
+  std::vector<double> measure(const std::vector<std::size_t>& metrics,
+                              const Condition* start = nullptr,
+                              const Snapshot* reference = nullptr);
+  /// A state laid out as that other trial's are, for reading a checkpoint of it.
+  const FlatState& like(const Condition& start);
 
  private:
+  struct Twin;
   struct Parts;
   std::unique_ptr<Parts> parts_;
 };

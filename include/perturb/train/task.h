@@ -39,6 +39,14 @@ class Task {
   /// scalar without history.
   virtual Tensor step(const Examples& batch, Pass& pass) = 0;
 
+  /// The mean loss of a batch as a function of the parameters, with history, for derivatives. A
+  /// task without one (Feature::Loss) throws Error(Bug).
+  virtual Tensor loss(const Examples& batch, Pass& pass);
+
+  /// Outputs for a batch of inputs, a row of class scores (logits) an example. A task without
+  /// predictions (Feature::Predictions) throws Error(Bug).
+  virtual Tensor outputs(const Tensor& inputs, Pass& pass);
+
   /// Scores of all examples, in evaluation mode. Changes nothing; does not depend on how the
   /// examples are cut into batches by more than rounding.
   virtual Scores evaluate(const ExampleSet& examples) = 0;
