@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <map>
+#include <set>
 #include <unistd.h>
 #include <utility>
 
@@ -92,7 +94,43 @@ class Audit {
     Assignment whole = experiment_.assignment(number);
     for (const Step step : experiment_.saves(whole.trial))
       whole.saves.push_back({step, 0, whole.trial.state(step)});
+    std::erase_if(whole.measurements, [&](Measurement& m) {
+      if (!m.reference || m.reference->state == m.state) return false;
+      const auto found = references_.find(m.reference->state);
+      if (found == references_.end()) return true;
+      m.reference->blob = found->second;
+      return false;
+    });
     return whole;
+  }
+
+  /// The controls that the trials are compared with, each up to the last state that one is, from
+  /// the first step as well.
+  std::vector<Job> controls(const std::vector<std::size_t>& trials) const {
+    std::map<std::size_t, std::set<Step>> wanted;
+    for (const std::size_t number : trials) {
+      const Trial trial = experiment_.trial(number);
+      for (const Measurement& m : experiment_.measurements(trial)) {
+        if (!m.reference) continue;
+        const MetricSpec& metric = experiment_.metrics()[m.metrics.front()];
+        const std::size_t variation = *experiment_.reference(metric, trial.variation);
+        wanted[variation * (1 + experiment_.alternatives())].insert(m.reference->step);
+      }
+    }
+    std::vector<Job> jobs;
+    for (const auto& [number, steps] : wanted) {
+      Job job{number, experiment_.assignment(number)};
+      job.assignment.measurements.clear();
+      for (const Step step : steps)
+        job.assignment.saves.push_back({step, 0, job.assignment.trial.state(step)});
+      job.assignment.end = *steps.rbegin();
+      jobs.push_back(std::move(job));
+    }
+    return jobs;
+  }
+
+  void keep_references(const Record& record) {
+    for (const Saved& saved : record.saved) references_.emplace(saved.state, saved.blob);
   }
 
   /// Compares with everything that the store has of it.
@@ -145,6 +183,7 @@ class Audit {
 
   const Experiment& experiment_;
   const Store& store_;
+  SavedStates references_;
   std::vector<Finding> findings_;
   std::size_t values_ = 0;
   std::size_t checkpoints_ = 0;
@@ -209,22 +248,37 @@ ExitCode audit(Context& context, const Options& options) {
       pool([&](const Assignment& stage, Progress& progress,
                const Report& report) { return engine->train(stage, progress, report); },
            std::min(trials.size(), physical_cores()));
-  std::size_t next = 0;
-  std::size_t checked = 0;
-  bool stopped = false;
-  while (checked < (stopped ? next : trials.size())) {
-    if (signals.asked() && !std::exchange(stopped, true)) executor->stop();
-    for (; !stopped && next < trials.size() && executor->room() > 0; ++next) {
-      const std::size_t number = trials[next];
-      context.err.line(
-          fmt::format("audit {}/{}  {}", next + 1, trials.size(), trial_name(experiment, number)));
-      executor->start({number, audit.assignment(number)});
+  // How many of so many jobs have come to their ends; fewer after a signal.
+  const auto carry_out = [&](std::size_t jobs, const std::function<Job(std::size_t)>& job,
+                             const std::function<void(const Event&)>& take) {
+    std::size_t next = 0;
+    std::size_t over = 0;
+    bool stopped = false;
+    while (over < (stopped ? next : jobs)) {
+      if (signals.asked() && !std::exchange(stopped, true)) executor->stop();
+      for (; !stopped && next < jobs && executor->room() > 0; ++next) executor->start(job(next));
+      Event event;
+      if (!executor->wait(100, event)) continue;
+      take(event);
+      if (event.over) ++over;
     }
-    Event event;
-    if (!executor->wait(100, event)) continue;
-    audit.take(event.number, event.record);
-    if (event.over) ++checked;
-  }
+    return over;
+  };
+  const std::vector<Job> controls = audit.controls(trials);
+  if (!controls.empty())
+    context.err.line(fmt::format("audit: first {} that trials are compared with",
+                                 counted(controls.size(), "control")));
+  carry_out(
+      controls.size(), [&](std::size_t i) { return controls[i]; },
+      [&](const Event& event) { audit.keep_references(event.record); });
+  const std::size_t checked = carry_out(
+      trials.size(),
+      [&](std::size_t i) {
+        context.err.line(fmt::format("audit {}/{}  {}", i + 1, trials.size(),
+                                     trial_name(experiment, trials[i])));
+        return Job{trials[i], audit.assignment(trials[i])};
+      },
+      [&](const Event& event) { audit.take(event.number, event.record); });
   const ExitCode code = show(context, experiment, audit, checked);
   return signals.asked() ? signals.code() : code;
 }

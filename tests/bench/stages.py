@@ -57,7 +57,7 @@ def fill(database, trials=1000, states=500):
                    "values (1000, 'large', '', '', zeroblob(32), ?)", (trials,))
         db.execute("insert into conditions (id, json) values (1000000, '{}')")
         for metric in metrics:
-            db.execute("insert into experiment_metrics select 1000, name, id from metrics where id = ?", (metric,))
+            db.execute("insert into experiment_metrics (experiment, name, metric) select 1000, name, id from metrics where id = ?", (metric,))
         for trial in range(trials):
             number = 1000000 + trial
             db.execute("insert into all_trials (id, digest, condition, operations, outcome, step, done) "
