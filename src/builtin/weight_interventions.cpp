@@ -324,7 +324,8 @@ class InterpolateWeights final : public Intervention {
   void perturb(FlatState& state, const Instant& now) override {
     if (fraction_ == 0) return;
     if (!to_init_ && !now.reference)
-      throw Error(ExitCode::Bug, "the state to interpolate to is missing");
+      throw Error(ExitCode::Usage,
+                  "the trial to interpolate to has no state after as many examples");
     const auto& other = to_init_ ? now.initial : now.reference->parameters;
     if (other.numel() != state.parameters().numel())
       throw Error(ExitCode::Usage, "the trial to interpolate to has another model",

@@ -17,6 +17,13 @@ std::string check_perturbation(const std::map<std::string, Value>& parameters) {
   return {};
 }
 
+std::string check_toward(const std::map<std::string, Value>& parameters) {
+  const std::string& toward = parameters.at("toward").as_string();
+  if (toward == "init" || (toward.starts_with("trial:") && toward.find('=') != std::string::npos))
+    return {};
+  return "one interpolates toward \"init\" or \"trial:PATH=VALUE\", not toward \"" + toward + "\"";
+}
+
 Parameter epsilon() {
   return {
       .name = "epsilon",
@@ -202,14 +209,16 @@ Component interpolate_weights() {
               {
                   .name = "toward",
                   .type = Type::String,
-                  .help = "init: the trial's own initial parameters.",
-                  .choices = {"init"},
+                  .help = "init: the trial's own initial parameters; trial:PATH=VALUE,...: the "
+                          "control of the variation that has these levels and is otherwise the "
+                          "trial's own, after as many examples (needs a window).",
               },
               fraction("How far; at 1 it takes the other's place."),
               parameters_by_name(),
           },
       .moment = Moment::WholeRun,
       .needs = {Feature::Weights},
+      .check = check_toward,
   };
 }
 

@@ -101,6 +101,7 @@ class Audit {
       m.reference->blob = found->second;
       return false;
     });
+    for (auto& [step, reference] : whole.drawn) reference.blob = references_.at(reference.state);
     return whole;
   }
 
@@ -116,6 +117,8 @@ class Audit {
         const std::size_t variation = *experiment_.reference(metric, trial.variation);
         wanted[variation * (1 + experiment_.alternatives())].insert(m.reference->step);
       }
+      for (const auto& [step, reference] : experiment_.assignment(number).drawn)
+        wanted[*trial.toward * (1 + experiment_.alternatives())].insert(reference.step);
     }
     std::vector<Job> jobs;
     for (const auto& [number, steps] : wanted) {

@@ -1,6 +1,8 @@
 #include "perturb/experiment/assignment.h"
 
+#include <algorithm>
 #include <cmath>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -184,6 +186,18 @@ Measurement measurement_of(const Json& json) {
 
 }  // namespace
 
+std::vector<Step> Trial::drawn(Step begin, Step end) const {
+  std::set<Step> steps;
+  for (const auto& operation : operations) {
+    if (!operation.draws()) continue;
+    for (const auto& w : operation.windows) {
+      for (Step step = std::max(begin, w.begin); step < std::min(end, w.end); ++step)
+        steps.insert(step);
+    }
+  }
+  return {steps.begin(), steps.end()};
+}
+
 std::string to_json(const Assignment& assignment) {
   Json metrics = Json::array();
   for (const auto& metric : assignment.metrics) metrics.push_back(json_of(metric));
@@ -195,6 +209,9 @@ std::string to_json(const Assignment& assignment) {
                      {"epoch", save.epoch},
                      {"state", save.state.hex()},
                      {"spare", save.spare}});
+  Json drawn = Json::array();
+  for (const auto& [step, reference] : assignment.drawn)
+    drawn.push_back({step, json_of(reference)});
   const Json all = {
       {"trial", json_of(assignment.trial)},
       {"examples", assignment.examples},
@@ -206,7 +223,8 @@ std::string to_json(const Assignment& assignment) {
       {"heirs", assignment.heirs},
       {"metrics", std::move(metrics)},
       {"measurements", std::move(measurements)},
-      {"saves", std::move(saves)}};
+      {"saves", std::move(saves)},
+      {"drawn", std::move(drawn)}};
   return all.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -233,6 +251,8 @@ Assignment assignment_from_json(std::string_view text) {
     for (const auto& save : json.at("saves"))
       out.saves.push_back(
           {save.at("step"), save.at("epoch"), digest_of(save.at("state")), save.at("spare")});
+    for (const auto& one : json.at("drawn"))
+      out.drawn.emplace(one.at(0).get<Step>(), reference_of(one.at(1)));
     return out;
   } catch (const Json::exception& error) {
     throw Error(ExitCode::Usage, std::string("not an assignment: ") + error.what());

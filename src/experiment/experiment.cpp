@@ -245,12 +245,23 @@ struct Experiment::State {
     if (number > 0) {
       const auto [entered, choice] = alternative(number - 1);
       out.operations = operations(*entered, choice, out.condition);
+      draw(out);
     }
     out.timeline = timeline(out.condition, out.operations);
     resolve_horizon(out.timeline);
     out.past = identity.past(out.timeline, data_facts(out.start()).digest);
     out.id = trial_digest(out.timeline, out.past);
     return out;
+  }
+
+  /// Operations that draw toward another trial name it by its id, which is part of what they are.
+  void draw(Trial& trial) const {
+    for (auto& operation : trial.operations) {
+      if (!operation.draws()) continue;
+      auto& toward = operation.parameters.at("toward");
+      trial.toward = reference(toward.as_string(), trial.variation);
+      toward = this->trial(trial.toward.value(), 0).id.hex();
+    }
   }
 
   /// A schedule that ends with the run is in force through the step at which that is.
@@ -401,6 +412,33 @@ struct Experiment::State {
       if (!declared.metrics[i].relative()) continue;
       check_reference(declared.metrics[i].parameters.at("to").as_string(),
                       declared.metric_places[i], problems);
+    }
+    for (const auto& entered : declared.interventions) check_drawn(entered, problems);
+  }
+
+  /// A state of the other trial is kept for every step, so there cannot be very many.
+  static constexpr Step kMostDrawn = 1000;
+
+  void check_drawn(const Entered& entered, Problems& problems) const {
+    for (std::size_t i = 0; i < entered.grid.size(); ++i) {
+      const auto point = entered.grid.at(i);
+      std::set<std::string> others;
+      for (const auto* setting : point) {
+        if (setting->path != "toward" || setting->level.value == Value("init")) continue;
+        const auto& other = setting->level.value.as_string();
+        check_reference(other, setting->level.place, problems);
+        if (problems.any()) return;
+        if (others.insert(other).second && others.size() > 1)
+          problems.error(setting->level.place, "one intervention draws toward one trial alone");
+        const auto operation = this->operation(entered.parts[setting->part], setting->part, point,
+                                               condition(declared.variations.at(0)));
+        Step steps = 0;
+        for (const auto& w : operation.windows) steps += std::min(w.end - w.begin, kMostDrawn + 1);
+        if (steps > kMostDrawn)
+          problems.error(setting->level.place,
+                         fmt::format("toward another trial in more than {} steps", kMostDrawn),
+                         "give a window: when = [100, 110]");
+      }
     }
   }
 
@@ -966,6 +1004,15 @@ Assignment Experiment::assignment(std::size_t number) const {
     if (m.reference) {
       const auto other = reference(out.metrics[m.metrics.front()], out.trial.variation);
       m.reference->state = trial(*other, 0).state(m.reference->step);
+    }
+  }
+  if (out.trial.toward) {
+    const Trial control = trial(*out.trial.toward, 0);
+    const Calendar here(out.trial.timeline, out.examples);
+    const Calendar there(control.timeline, data(control).train);
+    for (const Step step : out.trial.drawn(0, out.end)) {
+      if (const auto at = there.matching(here.batch(step)); at && *at <= end(control))
+        out.drawn.emplace(step, Reference{*at, control.state(*at), {}, control.start()});
     }
   }
   return out;

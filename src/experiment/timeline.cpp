@@ -7,6 +7,11 @@
 
 namespace perturb {
 
+bool Operation::draws() const {
+  const auto toward = parameters.find("toward");
+  return toward != parameters.end() && toward->second != Value("init");
+}
+
 std::vector<Window> normalised(std::vector<Window> windows) {
   std::erase_if(windows, [](const Window& w) { return w.begin >= w.end; });
   std::sort(windows.begin(), windows.end());

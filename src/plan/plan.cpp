@@ -211,8 +211,10 @@ Plan make_plan(const Experiment& experiment, const Store& store) {
   std::unordered_map<Digest, std::size_t> longest;
   longest.reserve(count);
   std::vector<Digest> distinct;
+  bool draws = false;
   for (std::size_t number = 0; number < count; ++number) {
     const Trial trial = experiment.trial(number);
+    draws = draws || trial.toward;
     Planned& planned = plan.trials[number];
     planned.trial = trial.id;
     planned.end = experiment.end(trial);
@@ -267,10 +269,11 @@ Plan make_plan(const Experiment& experiment, const Store& store) {
   };
   for (const std::size_t number : plan.order) add(number);
   // Only the stages know what has been compared: whatever compares or is compared with comes along.
-  if (agendas.compares()) add_compared(plan, add);
+  const bool compares = agendas.compares() || draws;
+  if (compares) add_compared(plan, add);
   std::unordered_map<std::size_t, std::size_t> place_of;  // of controls among those wanting
   for (std::size_t place = 0; place < wanting.size(); ++place) {
-    if (agendas.compares()) place_of.emplace(wanting[place].number, place);
+    if (compares) place_of.emplace(wanting[place].number, place);
   }
   Staged staged = make_stages(
       {.experiment = experiment,
@@ -284,7 +287,8 @@ Plan make_plan(const Experiment& experiment, const Store& store) {
              const auto entry = known.find(plan.trials[variation * stride].trial);
              return entry == known.end() || entry->second.outcome != Outcome::Diverged ||
                     step <= entry->second.step;
-           }});
+           },
+       .draws = draws});
   std::vector<std::size_t> order;
   for (std::size_t place = 0; place < wanting.size(); ++place) {
     Planned& planned = plan.trials[wanting[place].number];
@@ -377,6 +381,21 @@ void add_measurements(const Experiment& experiment, const Plan& plan, const Stag
   }
 }
 
+void add_drawn(const Experiment& experiment, const Plan& plan, const SavedStates& saved,
+               const Calendar& calendar, Assignment& out) {
+  const Trial control = experiment.trial(*out.trial.toward, 0);
+  const Calendar there(control.timeline, experiment.data(control).train);
+  for (const Step step : out.trial.drawn(out.begin, out.end)) {
+    const auto at = there.matching(calendar.batch(step));
+    if (!at) continue;
+    const Digest state = control.state(*at);
+    const auto planned = std::find_if(plan.references.begin(), plan.references.end(),
+                                      [&](const auto& one) { return one.state == state; });
+    if (planned == plan.references.end()) continue;
+    if (auto found = reference(experiment, *planned, {}, saved)) out.drawn.emplace(step, *found);
+  }
+}
+
 }  // namespace
 
 Assignment assignment(const Experiment& experiment, const Plan& plan, std::size_t number,
@@ -397,6 +416,8 @@ Assignment assignment(const Experiment& experiment, const Plan& plan, std::size_
 
   const Calendar calendar(out.trial.timeline, out.examples);
   add_measurements(experiment, plan, stage, saved, calendar, out);
+
+  if (out.trial.toward) add_drawn(experiment, plan, saved, calendar, out);
 
   const CheckpointPolicy& policy = experiment.checkpoints();
   std::map<Step, bool> saves;  // whether it may be left out
@@ -434,6 +455,8 @@ std::vector<Digest> still_compared(const Plan& plan, const std::vector<bool>& ov
     for (const Need& need : plan.stages[number].needs) {
       if (need.reference != kNone) states.insert(plan.references[need.reference].state);
     }
+    if (!plan.stages[number].draws) continue;
+    for (const PlannedReference& reference : plan.references) states.insert(reference.state);
   }
   return {states.begin(), states.end()};
 }

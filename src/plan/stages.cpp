@@ -51,11 +51,12 @@ class Stager {
 
   Staged run() {
     pass();
-    if (in_.store.has_states() || in_.wishes.any_compares()) {
+    if (in_.store.has_states() || in_.wishes.any_compares() || in_.draws) {
       find_points();
       save_references();
-      decide();
-      for (const std::size_t segment : order_) build(segment);
+      build_needed();
+      // What stages draw toward is known once there are stages; controls draw toward nothing.
+      if (in_.draws && save_drawn()) build_needed();
       for (std::size_t place = 0; place < in_.trials.size(); ++place) adopt(place);
     } else {
       // Nothing is known, so every segment is a stage: 100,000 new trials are planned at once.
@@ -254,6 +255,47 @@ class Stager {
     }
   }
 
+  void build_needed() {
+    out_.stages.clear();
+    initial_.clear();
+    for (Passage& passage : passages_) passage.stage_to_end = kNone;
+    decide();
+    for (const std::size_t segment : order_) build(segment);
+  }
+
+  /// Whether a control has to be gone through for states that stages draw toward.
+  bool save_drawn() {
+    bool any = false;
+    for (const Stage& stage : out_.stages) {
+      for (const std::size_t number : drawn(stage)) {
+        PlannedReference& reference = out_.references[number];
+        Point& point = point_of(reference);
+        if (point.checkpoint) {
+          reference.blob = point.checkpoint;
+          continue;
+        }
+        const bool there = std::any_of(point.missing.begin(), point.missing.end(),
+                                       [](const Missing& one) { return one.wish == kSave; });
+        if (there) continue;
+        point.missing.push_back({kSave});
+        any = true;
+      }
+    }
+    return any;
+  }
+
+  /// The references, by number, that the stage draws toward.
+  std::set<std::size_t> drawn(const Stage& stage) {
+    const Trial one = in_.experiment.trial(stage.trial);
+    std::set<std::size_t> all;
+    if (!one.toward) return all;
+    const Calendar calendar(one.timeline, in_.experiment.data(one).train);
+    for (const Step step : one.drawn(stage.begin, stage.end)) {
+      if (const auto found = reference(*one.toward, calendar.batch(step))) all.insert(*found);
+    }
+    return all;
+  }
+
   bool end_needed(std::size_t at) const {
     // Initialisation is done anew for every stage that begins with it.
     if (segment(at).parent == kNone) return false;
@@ -366,7 +408,7 @@ class Stager {
 
   /// Stages wait for those that save what they compare with.
   void wait_for_references() {
-    if (!in_.wishes.any_compares()) return;
+    if (!in_.wishes.any_compares() && !in_.draws) return;
     std::unordered_map<Digest, std::size_t> saved_by;
     for (std::size_t number = 0; number < out_.stages.size(); ++number) {
       const Stage& stage = out_.stages[number];
@@ -380,6 +422,13 @@ class Stager {
         if (need.reference == kNone) continue;
         const auto found = saved_by.find(out_.references[need.reference].state);
         if (found != saved_by.end() && found->second != number) after.insert(found->second);
+      }
+      if (in_.draws) {
+        for (const std::size_t reference : drawn(out_.stages[number])) {
+          out_.stages[number].draws = true;
+          const auto found = saved_by.find(out_.references[reference].state);
+          if (found != saved_by.end()) after.insert(found->second);
+        }
       }
       out_.stages[number].after.assign(after.begin(), after.end());
     }

@@ -66,6 +66,7 @@ struct Staging {
   std::function<std::size_t(std::size_t variation)> control;
   /// Whether that control gets as far as that step, or may: it did not diverge before.
   std::function<bool(std::size_t variation, Step step)> reaches;
+  bool draws = false;  ///< whether any trial is drawn toward another
 };
 
 struct Staged {

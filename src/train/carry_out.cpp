@@ -134,7 +134,7 @@ class Stage {
       if (measurement != measurements_end) step = measurement->step;
       if (next_save != saves_end) step = std::min(step, next_save->step);
       if (step > assignment_.end) break;
-      const auto outcome = session().advance(step, progress_);
+      const auto outcome = advance(step);
       if (outcome != Outcome::Done) return outcome;
       for (; measurement != measurements_end && measurement->step == step; ++measurement)
         measure(*measurement);
@@ -145,7 +145,18 @@ class Stage {
       // The last checkpoint's record is that of the whole stage.
       if (step < assignment_.end) report();
     }
-    return session().advance(assignment_.end, progress_);
+    return advance(assignment_.end);
+  }
+
+  /// From one step that is drawn toward another trial to the next.
+  Outcome advance(Step until) {
+    auto drawn = assignment_.drawn.lower_bound(session().step());
+    for (; drawn != assignment_.drawn.end() && drawn->first < until; ++drawn) {
+      const auto outcome = session().advance(drawn->first, progress_);
+      if (outcome != Outcome::Done) return outcome;
+      session().draw_toward(read_reference(drawn->second));
+    }
+    return session().advance(until, progress_);
   }
 
   void measure(const Measurement& measurement) {

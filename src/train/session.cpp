@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include <ATen/ATen.h>
@@ -66,8 +67,9 @@ struct Session::Parts {
   std::vector<std::unique_ptr<Metric>> metrics;
   FiniteWatch watch;
   Step step = 0;
-  std::unique_ptr<Twin> beginning;  ///< the trial's own network at step 0
-  std::unique_ptr<Twin> other;      ///< the other trial's that was last compared with
+  std::unique_ptr<Twin> beginning;    ///< the trial's own network at step 0
+  std::optional<Snapshot> reference;  ///< what the next step is drawn toward
+  std::unique_ptr<Twin> other;        ///< the other trial's that was last compared with
 
   // In force over [.., until):
   Step until = 0;
@@ -167,7 +169,10 @@ Drawn Session::Parts::draw() {
 }
 
 void Session::Parts::take_step() {
-  const Instant now = {.step = step, .data = data, .initial = initial};
+  const Instant now = {.step = step,
+                       .data = data,
+                       .initial = initial,
+                       .reference = reference ? &*reference : nullptr};
   auto drawn = draw();
   for (const auto& one : active) one->choose(drawn, now);
   auto examples = data.train.gather(drawn.numbers);
@@ -186,6 +191,7 @@ void Session::Parts::take_step() {
   optimizer->step(state, schedule->factor(step, drawn.place.epoch));
   state.count_update();
   for (const auto& one : active) one->after_step(state, now);
+  if (reference) reference.reset();
   watch.add(loss, state.parameters());
 }
 
@@ -222,6 +228,8 @@ void Session::restore(const Snapshot& saved) {
 }
 
 const std::string& Session::optimizer() const { return parts_->optimizer_kind; }
+
+void Session::draw_toward(Snapshot reference) { parts_->reference = std::move(reference); }
 
 Step Session::step() const { return parts_->step; }
 

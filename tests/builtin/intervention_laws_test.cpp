@@ -162,5 +162,28 @@ TEST_CASE("several together are each of them, in the order of the file") {
         "weight-noise epsilon=0.2 in [5, 9) and perturb-weights epsilon=0.1 at step 7");
 }
 
+TEST_CASE("an intervention may draw toward another trial's state of the same step") {
+  const std::string toml = small_trial(
+      "[[variations]]\nseeds.init = [0, 1]\n[[interventions]]\nkind = \"interpolate-weights\"\n"
+      "toward = \"trial:seeds.init=1\"\nfraction = 1\nwhen = 10\n");
+  Run other(toml, 2);
+  other.to(10);
+  const auto state = other.session.state().snapshot();
+  Run drawn(toml, 1);
+  drawn.to(10);
+  drawn.session.draw_toward(state);
+  // The whole way: the step is the other's, but for what momentum remembers.
+  const auto velocity = drawn.session.state().moments()[0].clone();
+  drawn.to(11);
+  other.to(11);
+  const auto rest = 0.05F * 0.9F * (velocity - state.moments[0]);
+  CHECK(at::allclose(drawn.session.state().parameters(), other.session.state().parameters() - rest,
+                     1e-5, 1e-6));
+  // The two of a trial that is its own other differ in nothing.
+  CHECK(declared(toml).trial(3).toward == 1);
+  CHECK(declared(toml).trial(1).operations[0].parameters.at("toward") ==
+        Value(declared(toml).trial(2).id.hex()));
+}
+
 }  // namespace
 }  // namespace perturb

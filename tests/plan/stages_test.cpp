@@ -99,6 +99,11 @@ class World {
       }
     }
     CHECK(needs == stage.needs.size());
+    for (const Step step : work.trial.drawn(work.begin, work.end)) {
+      REQUIRE(work.drawn.contains(step));
+      CHECK(saved().contains(*work.drawn.at(step).blob));
+      CHECK(*work.drawn.at(step).blob == work.drawn.at(step).state);
+    }
     for (const Save& save : work.saves) {
       record.saved.push_back({save.step, save.epoch, save.state, save.state, 8});
       saved_[save.state] = save.state;
@@ -179,7 +184,16 @@ std::int64_t fewest_steps(const Experiment& experiment, const World& world) {
   };
   for (std::size_t number = 0; number < experiment.trials(); ++number) {
     const Lacking missing = lacking(experiment, world, number);
-    for (const Step at : missing.steps) go_back(experiment.trial(number), at);
+    const Trial trial = experiment.trial(number);
+    for (const Step at : missing.steps) go_back(trial, at);
+    if (!trial.toward || missing.steps.empty()) continue;
+    // A step to state s + 1 is drawn toward the other's state before it.
+    for (const Step step : trial.drawn(0, experiment.end(trial))) {
+      if (steps.contains(trial.state(step + 1))) go_back(experiment.trial(*trial.toward, 0), step);
+    }
+  }
+  for (std::size_t number = 0; number < experiment.trials(); ++number) {
+    const Lacking missing = lacking(experiment, world, number);
     for (const auto& [variation, at] : missing.references)
       go_back(experiment.trial(variation, 0), at);
   }
@@ -218,6 +232,17 @@ every = 4
 [[metrics]]
 kind = "cosine"
 to = "trial:optimizer.lr=0.1"
+)";
+
+// Steps are taken toward another trial's states.
+constexpr const char* kDrawn = R"(
+[[variations]]
+optimizer.lr = [0.1, 0.2]
+[[interventions]]
+kind = "interpolate-weights"
+toward = "trial:optimizer.lr=0.2"
+fraction = [0.1, 0.5]
+when = [[7, 9], [23, 24]]
 )";
 
 // Each variation's control is the other's intervention: they are compared with each other's states.
@@ -372,7 +397,7 @@ TEST_CASE("wherever a run is broken off, the next ones end it with the fewest st
                                   "[checkpoints]\nkeep = \"needed\"\n",
                                   "[checkpoints]\nevery = \"never\"\n"};
   for (const std::string& policy : policies) {
-    for (const char* rest : {kWindows, kStart, kCompared, kCircle}) {
+    for (const char* rest : {kWindows, kStart, kCompared, kCircle, kDrawn}) {
       const Experiment grid = declared(kBase + policy + rest);
       World whole;
       whole.carry_out(grid, make_plan(grid, whole.store));

@@ -57,12 +57,16 @@ struct Trial {
   std::size_t alternative = 0;  ///< 0: the control; otherwise 1 + the intervention's number
   Condition condition;          ///< of the variation; an intervention does not change it
   std::vector<Operation> operations;
+  /// The variation whose control an intervention draws this trial toward, if one does.
+  std::optional<std::size_t> toward;
   Timeline timeline;
   Past past;  ///< of the timeline, for identities
   Digest id;  ///< law 1
 
   /// The state before a step. Costs a hash.
   Digest state(Step at) const { return state_digest(timeline, past, at); }
+  /// The steps in [begin, end) in which an intervention draws toward another trial.
+  std::vector<Step> drawn(Step begin, Step end) const;
 
   /// What is in force at step 0: the variation's condition, or what an intervention sets of it
   /// for the whole run. Model, data and seeds come from here.
@@ -121,6 +125,8 @@ struct Assignment {
   std::vector<MetricSpec> metrics;
   std::vector<Measurement> measurements;
   std::vector<Save> saves;  ///< in step order
+  /// States of another trial that an intervention draws toward, with the step that it does it in.
+  std::map<Step, Reference> drawn;
 };
 
 /// The assignment as JSON, for another process; and back. Throws Error(Usage) for other texts.

@@ -38,6 +38,8 @@ struct Operation {
   std::vector<Window> windows;  ///< normalised; acts in every step of each; empty if at_init
 
   bool operator==(const Operation&) const = default;
+  /// Whether it draws toward another trial, which `parameters` then names by its id.
+  bool draws() const;
 };
 
 /// A maximal stretch in which the same fields and the same operations are in force.

@@ -79,6 +79,7 @@ struct Stage {
   std::vector<std::size_t> trials;  ///< numbers of all that pass, each trial's first
   std::size_t heirs = 0;            ///< stages that go on from it
   bool is_an_end = false;           ///< some trial ends at its end
+  bool draws = false;               ///< toward states of another trial
 
   Step steps() const { return end - begin; }
 };

@@ -40,6 +40,9 @@ class Session {
   /// (Diverged; step() is the step that failed), or `progress.stop` is set (Interrupted).
   Outcome advance(Step until, Progress& progress);
 
+  /// What an intervention draws toward in the next step.
+  void draw_toward(Snapshot reference);
+
   Step step() const;
   const FlatState& state() const;
   /// The optimizer that the moments belong to; empty at step 0.
