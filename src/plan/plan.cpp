@@ -265,7 +265,8 @@ Plan make_plan(const Experiment& experiment, const Store& store) {
   wanting.reserve(plan.order.size());
   const auto add = [&](std::size_t number) {
     const Notes& note = notes[number];
-    wanting.push_back({number, note.segment, note.agenda, &agendas.at(note.agenda)});
+    wanting.push_back({number, note.segment, note.agenda, &agendas.at(note.agenda),
+                       runs(plan.trials[number].reason)});
   };
   for (const std::size_t number : plan.order) add(number);
   // Only the stages know what has been compared: whatever compares or is compared with comes along.
@@ -289,6 +290,12 @@ Plan make_plan(const Experiment& experiment, const Store& store) {
                     step <= entry->second.step;
            },
        .draws = draws});
+  std::vector<bool> measures(compares ? count : 0);  // by trial: something of it is missing
+  for (const Stage& stage : staged.stages) {
+    for (const std::size_t number : stage.trials) {
+      if (compares && !stage.needs.empty()) measures[number] = true;
+    }
+  }
   std::vector<std::size_t> order;
   for (std::size_t place = 0; place < wanting.size(); ++place) {
     Planned& planned = plan.trials[wanting[place].number];
@@ -298,7 +305,7 @@ Plan make_plan(const Experiment& experiment, const Store& store) {
       order.push_back(wanting[place].number);
     }
     if (from && !runs(planned.reason)) {
-      planned.reason = Reason::Compared;
+      planned.reason = measures[wanting[place].number] ? Reason::Unmeasured : Reason::Compared;
       if (planned.first) --plan.cached;
     } else if (!from && runs(planned.reason) && planned.first) {
       // Others went through all its states.

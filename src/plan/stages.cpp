@@ -47,7 +47,8 @@ struct Passage {
 
 class Stager {
  public:
-  explicit Stager(const Staging& staging) : in_(staging), passages_(staging.tree.size()) {}
+  explicit Stager(const Staging& staging)
+      : in_(staging), passages_(staging.tree.size()), involved_(staging.trials.size(), true) {}
 
   Staged run() {
     pass();
@@ -226,7 +227,7 @@ class Stager {
 
   /// The point on the control's way, made if there is none. Where there is a checkpoint, there is.
   Point& point_of(const PlannedReference& reference) {
-    const std::size_t place = in_.control(in_.experiment.trial(reference.trial).variation);
+    const std::size_t place = in_.control(in_.experiment.variation_of(reference.trial));
     for (const std::size_t at : in_.tree.path_to(in_.trials[place].segment)) {
       if (segment(at).end < reference.step) continue;
       auto& points = passages_[at].points;
@@ -255,7 +256,33 @@ class Stager {
     }
   }
 
+  /// Trials that are known and neither compared nor compared with are none of the stages' business,
+  /// though they may pass through the same states.
+  void find_involved() {
+    for (std::size_t place = 0; place < in_.trials.size(); ++place) {
+      const Wanting& wanting = in_.trials[place];
+      if (wanting.runs) continue;
+      const auto path = in_.tree.path_to(wanting.segment);
+      involved_[place] = std::any_of(path.begin(), path.end(), [&](std::size_t at) {
+        const auto& points = passages_[at].points;
+        return std::any_of(points.begin(), points.end(),
+                           [&](const Point& point) { return concerns(place, point); });
+      });
+    }
+  }
+
+  bool concerns(std::size_t place, const Point& point) const {
+    const Wanting& wanting = in_.trials[place];
+    return std::any_of(point.missing.begin(), point.missing.end(), [&](const Missing& one) {
+      if (one.wish == kSave)
+        return in_.control(in_.experiment.variation_of(wanting.number)) == place;
+      return std::binary_search(wanting.wanted->begin(), wanting.wanted->end(),
+                                Wanted{point.step, one.wish});
+    });
+  }
+
   void build_needed() {
+    if (in_.wishes.any_compares() || in_.draws) find_involved();
     out_.stages.clear();
     initial_.clear();
     for (Passage& passage : passages_) passage.stage_to_end = kNone;
@@ -398,7 +425,9 @@ class Stager {
     }
     std::erase_if(stage.needs, [](const Need& need) { return need.metric == kSave; });
     stage.trials.reserve(passage.trials.size());
-    for (const std::size_t place : passage.trials) stage.trials.push_back(in_.trials[place].number);
+    for (const std::size_t place : passage.trials) {
+      if (involved_[place]) stage.trials.push_back(in_.trials[place].number);
+    }
     stage.trial = stage.trials.front();
     stage.is_an_end = passage.ends && stage.end == segment(at).end;
     if (stage.parent != kNone) ++out_.stages[stage.parent].heirs;
@@ -518,6 +547,7 @@ class Stager {
   const Staging& in_;
   std::vector<Passage> passages_;   // by segment
   std::vector<std::size_t> order_;  // segments that trials pass through
+  std::vector<bool> involved_;      // by place
   std::unordered_map<std::size_t, std::vector<Need>> initial_;
   struct Control {
     Trial trial;

@@ -54,6 +54,7 @@ struct Wanting {
   std::size_t segment = 0;                      ///< at whose end it ends
   std::size_t agenda = 0;                       ///< trials with the same number want the same
   const std::vector<Wanted>* wanted = nullptr;  ///< sorted
+  bool runs = true;  ///< otherwise it is known, but for what may have to be compared
 };
 
 struct Staging {

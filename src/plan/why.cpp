@@ -92,7 +92,6 @@ class Explainer {
         return fmt::format("trained to step {} of {}; {}", known.done, planned.end,
                            beginning(planned));
       case Reason::Compared:
-        if (missing_.contains(number)) return unmeasured(number) + "; " + beginning(planned);
         return "others are compared with states of it that no checkpoint has; " +
                beginning(planned);
       case Reason::Unmeasured:

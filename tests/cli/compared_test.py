@@ -34,7 +34,7 @@ epochs = 2
 keep = "all"
 [[interventions]]
 kind = "perturb-weights"
-epsilon = 0.2
+epsilon = [0.2, 0]
 when = 5
 [[metrics]]
 kind = "distance"
@@ -119,6 +119,9 @@ class Compared(unittest.TestCase):
             self.perturb("run", file, "--quiet")
             for step in (20, 40):
                 self.check(file, step)
+            # The untouched copy never leaves the control.
+            sql = "select distinct value from results where number = 2 and metric = 'distance.control'"
+            self.assertEqual(self.perturb("query", sql).split(), ["value", "0"])
             # Trained again without the cache, control and all.
             self.assertIn("all the same bits", self.perturb("audit", file, "--sample", "2"))
 

@@ -471,12 +471,25 @@ TEST_CASE("a control is gone through again for states that a new comparison asks
   World world;
   world.carry_out(plain, make_plan(plain, world.store));
   const Plan plan = make_plan(compared, world.store);
-  CHECK(plan.trials[0].reason == Reason::Compared);
+  CHECK(plan.trials[0].reason == Reason::Unmeasured);
   CHECK(plan.steps_to_run == fewest_steps(compared, world));
   world.carry_out(compared, plan);
+  // Another intervention: of the control nothing is missing but states to compare with.
+  const Experiment more = declared(
+      kBase + std::string(kStart) + "[[interventions]]\nset.optimizer.lr = 0.7\nwhen = [22, 23]\n" +
+      "[[metrics]]\nkind = \"distance\"\nto = \"control\"\nevery = 23\n");
+  const Plan later = make_plan(more, world.store);
+  CHECK(later.trials[0].reason == Reason::Unmeasured);
+  world.carry_out(more, later);
+  const Experiment most =
+      declared(kBase + std::string(kStart) +
+               "[[interventions]]\nset.optimizer.lr = [0.7, 0.8]\nwhen = [21, 22]\n" +
+               "[[metrics]]\nkind = \"distance\"\nto = \"control\"\nevery = 23\n");
+  CHECK(make_plan(most, world.store).trials[0].reason == Reason::Compared);
+  CHECK(make_plan(most, world.store).trials[1].reason == Reason::Cached);
   CHECK(make_plan(compared, world.store).stages.empty());
   // The newest alone stay: those that were needed are gone again.
-  CHECK(world.saved().size() == compared.trials());
+  CHECK(world.saved().size() == compared.trials() + 1);
 }
 
 TEST_CASE("the two of a pair that are each other's control are compared in the end") {

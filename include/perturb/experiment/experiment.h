@@ -75,6 +75,7 @@ class Experiment {
   /// The condition of a variation alone: what `trial` makes, at a fifth of the cost.
   Condition condition(std::size_t variation) const;
   Trial trial(std::size_t variation, std::size_t alternative) const;
+  std::size_t variation_of(std::size_t number) const { return number / (1 + alternatives()); }
   /// The number of trial (v, a) is v * (1 + alternatives()) + a: controls come first.
   Trial trial(std::size_t number) const {
     return trial(number / (1 + alternatives()), number % (1 + alternatives()));
