@@ -98,6 +98,10 @@ class Completer {
       offer(kFolders);
     } else if (name == "--format") {
       for (const char* format : {"csv", "jsonl"}) offer(format);
+    } else if (name == "--table") {
+      for (const char* table : {"results", "contrasts"}) offer(table);
+    } else if (name == "--at") {
+      for (const char* place : {"last", "best", "epoch:"}) offer(place);
     } else if (name == "--by") {
       paths("");
     }

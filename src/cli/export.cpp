@@ -16,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/experiment_arguments.h"
 #include "cli/find_trial.h"
+#include "cli/row_writer.h"
 #include "cli/wording.h"
 #include "perturb/core/files.h"
 #include "perturb/report/table.h"
@@ -30,6 +31,7 @@ struct Options {
   ExperimentArguments arguments;
   std::string checkpoint;  // a trial
   std::optional<std::int64_t> step;
+  std::string table;  // a view; empty: `results`
   std::string format;
   fs::path to;
   bool force = false;
@@ -167,50 +169,7 @@ ExitCode export_checkpoint(Context& context, const Options& options) {
   return ExitCode::Done;
 }
 
-// Results.
-
-/// Writes rows one by one, so that results that fit no memory can be exported.
-class RowWriter {
- public:
-  virtual ~RowWriter() = default;
-  virtual void columns(const std::vector<std::string>& names) = 0;
-  virtual void row(const std::vector<Cell>& cells) = 0;
-};
-
-class CsvWriter final : public RowWriter {
- public:
-  explicit CsvWriter(Output& out) : out_(out) {}
-  void columns(const std::vector<std::string>& names) override { out_.write(csv_line(names)); }
-  void row(const std::vector<Cell>& cells) override {
-    texts_.clear();
-    for (const Cell& cell : cells) texts_.push_back(text_of(cell));
-    out_.write(csv_line(texts_));
-  }
-
- private:
-  Output& out_;
-  std::vector<std::string> texts_;
-};
-
-class JsonLinesWriter final : public RowWriter {
- public:
-  explicit JsonLinesWriter(Output& out) : out_(out) {}
-  void columns(const std::vector<std::string>& names) override { names_ = names; }
-  void row(const std::vector<Cell>& cells) override {
-    nlohmann::ordered_json object = nlohmann::ordered_json::object();
-    for (std::size_t i = 0; i < cells.size(); ++i) object[names_[i]] = json_of(cells[i]);
-    out_.line(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-  }
-
- private:
-  Output& out_;
-  std::vector<std::string> names_;
-};
-
-std::unique_ptr<RowWriter> writer_of(const std::string& format, Output& out) {
-  if (format == "jsonl") return std::make_unique<JsonLinesWriter>(out);
-  return std::make_unique<CsvWriter>(out);
-}
+// Results and contrasts.
 
 /// A file that gets its name when it is whole, and goes otherwise.
 class Unfinished {
@@ -248,9 +207,10 @@ class Unfinished {
   bool done_ = false;
 };
 
-void write_results(const Store& store, const std::string& experiment, RowWriter& writer) {
+void write_rows(const Store& store, const std::string& view, const std::string& experiment,
+                RowWriter& writer) {
   store.query(
-      "SELECT * FROM results WHERE experiment = ? ORDER BY experiment, number, step, metric",
+      "SELECT * FROM " + view + " WHERE experiment = ? ORDER BY experiment, number, step, metric",
       {experiment},
       {.columns = [&](const std::vector<std::string>& names) { writer.columns(names); },
        .row =
@@ -260,23 +220,24 @@ void write_results(const Store& store, const std::string& experiment, RowWriter&
            }});
 }
 
-ExitCode export_results(Context& context, const Options& options) {
+ExitCode export_rows(Context& context, const Options& options) {
+  const std::string table = options.table.empty() ? "results" : options.table;
   if (options.arguments.file.empty())
-    throw Error(ExitCode::Usage, "whose results? --format needs an experiment file",
-                "`perturb export FILE --format " + options.format + "`");
+    throw Error(ExitCode::Usage, fmt::format("whose {}? an experiment file is missing", table),
+                fmt::format("`perturb export FILE --table {}`", table));
   const Store store = open_store(context, options);
   const std::string name = options.arguments.load(context).experiment.name();
   if (store.query("SELECT 1 FROM experiments WHERE name = ?", {name}).rows.empty())
     throw Error(ExitCode::Usage, "the store holds no experiment \"" + name + "\"",
                 "`perturb run " + options.arguments.file.string() + "` makes its results");
   if (options.to.empty()) {
-    write_results(store, name, *writer_of(options.format, context.out));
+    write_rows(store, table, name, *writer_of(options.format, context.out));
     return ExitCode::Done;
   }
   check_free(options.to, options.force);
   Unfinished file(options.to);
   Output out(file.file());
-  write_results(store, name, *writer_of(options.format, out));
+  write_rows(store, table, name, *writer_of(options.format, out));
   out.flush();
   file.finish();
   return ExitCode::Done;
@@ -284,9 +245,9 @@ ExitCode export_results(Context& context, const Options& options) {
 
 ExitCode run_export(Context& context, const Options& options) {
   if (!options.checkpoint.empty()) return export_checkpoint(context, options);
-  if (!options.format.empty()) return export_results(context, options);
+  if (!options.table.empty() || !options.format.empty()) return export_rows(context, options);
   throw Error(ExitCode::Usage, "it is not said what to export",
-              "--checkpoint TRIAL, or --format csv; `perturb export --help` shows examples");
+              "--checkpoint TRIAL, or --table results; `perturb export --help` shows examples");
 }
 
 }  // namespace
@@ -294,14 +255,16 @@ ExitCode run_export(Context& context, const Options& options) {
 void add_export(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("export", "Copy a checkpoint or results out of the store");
   command->footer(
-      "A checkpoint is a safetensors file: named weights and the optimizer's moments. The results\n"
-      "are the rows of the view `results` as the file was last run: NaN is empty (CSV) or null, "
+      "A checkpoint is a safetensors file: named weights and the optimizer's moments. A table has\n"
+      "the rows of the view of that name as the file was last run: NaN is empty (CSV) or null, "
       "and\n"
-      "every number reads back as the same 64 bits.\n\n"
+      "every number reads back as the same 64 bits. `perturb show FILE --csv` writes the "
+      "statistics.\n\n"
       "Examples:\n"
       "  perturb export momentum.toml --checkpoint 3 -o control.safetensors\n"
       "  perturb export --store results --checkpoint 5f1c20 --step 1200\n"
-      "  perturb export momentum.toml --format csv -o momentum.csv");
+      "  perturb export momentum.toml --table results -o momentum.csv\n"
+      "  perturb export momentum.toml --table contrasts --format jsonl");
   auto options = std::make_shared<Options>();
   options->arguments.add_to(*command);
   command->get_option("FILE")->required(false);
@@ -314,15 +277,24 @@ void add_export(CLI::App& app, Context& context) {
   command->add_option("--step", options->step, "Of that step; else the newest")
       ->needs(checkpoint)
       ->type_name("N");
+  const std::vector<std::string> tables = {"results", "contrasts"};
+  command
+      ->add_option("--table", options->table,
+                   "results: every value; contrasts: every value of an intervention beside its "
+                   "control's")
+      ->excludes(checkpoint)
+      ->check(CLI::IsMember(tables))
+      ->type_name("TABLE");
   const std::vector<std::string> formats = {"csv", "jsonl"};
   command
-      ->add_option("--format", options->format, "Results: csv, or jsonl for a JSON object a line")
+      ->add_option("--format", options->format,
+                   "Of the table: csv (default), or jsonl for a JSON object a line")
       ->excludes(checkpoint)
       ->check(CLI::IsMember(formats))
       ->type_name("FORMAT");
   command
       ->add_option("-o,--output", options->to,
-                   "Where to; else results go to stdout, and a checkpoint to TRIAL-N.safetensors")
+                   "Where to; else tables go to stdout, and a checkpoint to TRIAL-N.safetensors")
       ->type_name("OUT");
   command->add_flag("--force", options->force, "Replace the file that is there");
   context.on(command, [&context, options] { return run_export(context, *options); });

@@ -76,17 +76,14 @@ class RecordedRun {
 };
 
 std::string key_metric(const Experiment& experiment, const Record& record) {
-  const std::string label =
-      summary_metrics(experiment, {}).empty() ? "" : summary_metrics(experiment, {}).front();
-  for (const MetricSpec& metric : experiment.metrics()) {
-    if (metric.label != label) continue;
-    const Digest definition = metric.definition();
-    const Measured* last = nullptr;
-    for (const Measured& measured : record.measured) {
-      if (measured.metric == definition && (!last || measured.step >= last->step)) last = &measured;
-    }
-    if (last) return fmt::format("{} {:.4f}", label, last->value);
+  const std::vector<Quantity> shown = quantities(experiment, {}, {});
+  if (shown.empty()) return {};
+  const Digest definition = experiment.metrics()[shown.front().metric].definition();
+  const Measured* last = nullptr;
+  for (const Measured& measured : record.measured) {
+    if (measured.metric == definition && (!last || measured.step >= last->step)) last = &measured;
   }
+  if (last) return fmt::format("{} {:.4f}", shown.front().label, last->value);
   return {};
 }
 
@@ -251,6 +248,8 @@ ExitCode run(Context& context, const Options& options) {
   const Experiment& experiment = loaded.experiment;
   require_runnable(loaded);
   require_data(loaded);
+  // A table that cannot be made is said before the training, not after it.
+  quantities(experiment, options.summary.options().metrics, {});
   Store store = Store::open(context.store_folder(options.arguments.file), Store::Access::Write);
   Plan plan = make_plan(experiment, store);
   require_data(loaded);  // data that only a variation uses

@@ -10,10 +10,13 @@ void add_show(CLI::App& app, Context& context) {
   CLI::App* command =
       app.add_subcommand("show", "Compare interventions with their control, from the store");
   command->footer(
-      "Trains nothing; trials that are missing are counted beside n.\n\n"
+      "Trains nothing; trials that are missing are counted beside n. docs/statistics.md says what\n"
+      "the figures are.\n\n"
       "Examples:\n"
       "  perturb show momentum.toml\n"
-      "  perturb show momentum.toml --metric train.loss --by optimizer.momentum,seeds.init");
+      "  perturb show momentum.toml --metric train.loss --by optimizer.momentum,seeds.init\n"
+      "  perturb show momentum.toml --metric 'steps_to(test.accuracy,0.8)'\n"
+      "  perturb show momentum.toml --at epoch:5 --seeds --csv > epoch5.csv");
   struct Options {
     ExperimentArguments arguments;
     SummaryArguments summary;
@@ -21,7 +24,10 @@ void add_show(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
   options->arguments.add_to(*command);
   options->summary.add_to(*command);
+  options->summary.add_views_to(*command);
   context.on(command, [&context, options] {
+    if (options->summary.csv && context.json)
+      throw Error(ExitCode::Usage, "--csv and --json are two answers", "leave out one of them");
     const Loaded loaded = options->arguments.load(context);
     const Store store = store_to_read(context.store_folder(options->arguments.file));
     const Plan plan = make_plan(loaded.experiment, store);

@@ -1,5 +1,7 @@
 #include "cli/summary_view.h"
 
+#include <optional>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
@@ -15,10 +17,12 @@ constexpr std::size_t kMostRows = 60;
 }  // namespace
 
 void SummaryArguments::add_to(CLI::App& command) {
+  // Commas are taken care of in options(): those in steps_to(test.accuracy,0.8) separate nothing.
   command
       .add_option("--metric", metrics,
-                  "Metrics to show, by label; else test.accuracy and test.loss")
-      ->delimiter(',')
+                  "Metrics to show, by label; auc(LABEL) is the mean over epochs, "
+                  "steps_to(LABEL,X) the first step that reaches X; else test.accuracy and "
+                  "test.loss")
       ->allow_extra_args(false)
       ->type_name("NAME[,NAME]");
   command
@@ -31,10 +35,23 @@ void SummaryArguments::add_to(CLI::App& command) {
   command.add_flag("--all", all, "Every row, however many there are");
 }
 
+void SummaryArguments::add_views_to(CLI::App& command) {
+  command
+      .add_option("--at", at,
+                  "Where in the run: last, best (each trial's own), a step (controls at the same "
+                  "epoch), or epoch:N")
+      ->type_name("PLACE");
+  command.add_flag("--seeds", seeds, "Every replicate as a row of its own");
+  command.add_flag("--csv", csv, "As CSV, every figure with all its digits");
+}
+
 SummaryOptions SummaryArguments::options() const {
   SummaryOptions options;
-  options.metrics = metrics;
+  for (const std::string& words : metrics) {
+    for (std::string& word : split_metrics(words)) options.metrics.push_back(std::move(word));
+  }
   if (!by.empty()) options.by = by;
+  options.at = at_from(at);
   return options;
 }
 
@@ -56,25 +73,32 @@ void note_fingerprints(Context& context, const std::string& experiment, const St
 void show_summary(Context& context, const Experiment& experiment, const Plan& plan,
                   const Store& store, const SummaryArguments& arguments) {
   const SummaryOptions options = arguments.options();
+  const std::vector<Quantity> wanted = quantities(experiment, options.metrics, options.at);
+  check_at(experiment, wanted, options.at);
   std::vector<Digest> trials;
   std::vector<Step> ends;
   for (const Planned& planned : plan.trials) {
     trials.push_back(planned.trial);
     ends.push_back(planned.end);
   }
-  const auto observations =
-      observe(experiment, store, trials, ends, summary_metrics(experiment, options));
+  const auto observations = observe(experiment, store, trials, ends, wanted, options.at);
   const Summary summary = summarise(experiment, observations, options);
+  std::optional<std::vector<Replicate>> raw;
+  if (arguments.seeds) raw = replicates(experiment, summary, observations);
   if (context.json) {
-    context.out.write(to_json(summary));
+    context.out.write(to_json(summary, raw ? &*raw : nullptr));
+    return;
+  }
+  if (arguments.csv) {
+    context.out.write(raw ? to_csv(summary, *raw) : to_csv(summary));
     return;
   }
   std::string head = inked(printable(experiment.name()), Ink::Bold, context.out.color()) + "\n";
   if (!experiment.description().empty()) head += printable(experiment.description()) + "\n";
-  context.out.write(head + "\n" +
-                    render(summary, {.color = context.out.color(),
-                                     .most_rows = arguments.all ? 0 : kMostRows,
-                                     .width = context.out.width()}));
+  const SummaryStyle style{.color = context.out.color(),
+                           .most_rows = arguments.all ? 0 : kMostRows,
+                           .width = context.out.width()};
+  context.out.write(head + "\n" + (raw ? render(summary, *raw, style) : render(summary, style)));
 }
 
 }  // namespace perturb

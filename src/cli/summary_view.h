@@ -19,8 +19,14 @@ struct SummaryArguments {
   std::vector<std::string> metrics;
   std::vector<std::string> by;
   bool all = false;  ///< every row
+  std::string at = "last";
+  bool seeds = false;  ///< a row a trial
+  bool csv = false;
 
+  /// What to show: --metric, --by, --all.
   void add_to(CLI::App& command);
+  /// Other views of it, which `run` has no use for: --at, --seeds, --csv.
+  void add_views_to(CLI::App& command);
   SummaryOptions options() const;
 };
 

@@ -1,12 +1,14 @@
+#include "perturb/report/observe.h"
+
 #include <algorithm>
-#include <limits>
+#include <functional>
 #include <map>
 #include <set>
 #include <unordered_map>
 
 #include <fmt/format.h>
 
-#include "perturb/report/summary.h"
+#include "report/walk.h"
 
 namespace perturb {
 
@@ -24,6 +26,11 @@ std::int64_t integer(const Cell& cell, std::int64_t otherwise) {
   const auto* value = std::get_if<std::int64_t>(&cell);
   return value ? *value : otherwise;
 }
+/// NaN is null in the store.
+double real(const Cell& cell) {
+  const auto* value = std::get_if<double>(&cell);
+  return value ? *value : std::numeric_limits<double>::quiet_NaN();
+}
 
 Standing standing(const std::string& outcome, Step step, Step done, Step end) {
   // A trial that was carried on beyond what is asked here and failed there did not fail here.
@@ -40,57 +47,63 @@ Standing standing(const std::string& outcome, Step step, Step done, Step end) {
   }
 }
 
-/// A metric and where its last value in a run of given length is.
-class LastStep {
- public:
-  explicit LastStep(const MetricSpec& metric) : every_(&metric.every) {}
-
-  /// -1: it is not measured at all in so short a run.
-  Step of(Step end) const {
-    if (every_->kind != Every::Kind::Listed) return end;
-    Step last = -1;
-    for (const Step step : every_->steps) {
-      if (step <= end) last = std::max(last, step);
-    }
-    return last;
+/// Where the metric's last value is in a run that ends there; -1: nowhere in so short a run.
+Step last_step(const Every& every, Step end) {
+  if (every.kind != Every::Kind::Listed) return end;
+  Step last = -1;
+  for (const Step step : every.steps) {
+    if (step <= end) last = std::max(last, step);
   }
-
- private:
-  const Every* every_;
-};
+  return last;
+}
 
 class Observer {
  public:
   Observer(const Experiment& experiment, const Store& store, const std::vector<Digest>& trials,
-           const std::vector<Step>& ends)
-      : store_(store), trials_(trials), ends_(ends), observations_(trials.size()) {
+           const std::vector<Step>& ends, const std::vector<Quantity>& quantities, const At& place)
+      : experiment_(experiment),
+        store_(store),
+        trials_(trials),
+        ends_(ends),
+        quantities_(quantities),
+        place_(place),
+        observations_(trials.size()) {
     for (std::size_t number = 0; number < trials.size(); ++number) {
       observations_[number].trial = trials[number];
+      observations_[number].readings.resize(quantities.size());
       numbers_[trials[number]].push_back(number);
-    }
-    for (const MetricSpec& metric : experiment.metrics()) {
-      if (metric.every.kind != Every::Kind::Never) specs_.try_emplace(metric.label, &metric);
+      for (const Quantity& quantity : quantities)
+        walks_.emplace_back(quantity, spec(quantity), place, ends[number]);
     }
   }
 
-  std::vector<Observation> finish(const std::vector<std::string>& metrics) {
-    for (Observation& observation : observations_)
-      observation.values.assign(metrics.size(), std::numeric_limits<double>::quiet_NaN());
-    find_metrics(metrics);
+  std::vector<Observation> finish() {
+    find_metrics();
+    when_ = condition();
     for (std::size_t begin = 0; begin < trials_.size(); begin += kTrialsAQuery) {
       rows_.clear();
       outcomes(begin, std::min(begin + kTrialsAQuery, trials_.size()));
       if (!rows_.empty() && !metrics_.empty()) values();
     }
+    for (std::size_t number = 0; number < observations_.size(); ++number) read(number);
+    for (std::size_t number = 0; number < observations_.size(); ++number) pair(number);
+    find_controls();
     return std::move(observations_);
   }
 
  private:
   using Row = std::vector<Cell>;
-  struct Wanted {
-    std::size_t place = 0;  ///< in Observation::values
-    LastStep last;
-  };
+
+  const MetricSpec& spec(const Quantity& quantity) const {
+    return experiment_.metrics()[quantity.metric];
+  }
+  std::size_t control_of(std::size_t number) const {
+    return number - number % (1 + experiment_.alternatives());
+  }
+  /// Whether the quantity is one state's, so that it can be compared at the same epoch only.
+  bool of_one_state(const Quantity& quantity) const {
+    return quantity.kind == Quantity::Kind::Value && place_.kind != At::Kind::Best;
+  }
 
   void each(const std::string& sql, const std::function<void(const Row&)>& use) const {
     store_.query(sql, {},
@@ -102,15 +115,26 @@ class Observer {
                       }});
   }
 
-  void find_metrics(const std::vector<std::string>& labels) {
-    for (std::size_t place = 0; place < labels.size(); ++place) {
-      const MetricSpec& spec = *specs_.at(labels[place]);
-      each("SELECT id FROM metrics WHERE digest = " + blob(spec.definition()), [&](const Row& row) {
-        metrics_.emplace(integer(row[0], 0), Wanted{place, LastStep(spec)});
-      });
-      for (const Step end : std::set<Step>(ends_.begin(), ends_.end()))
-        steps_.insert(LastStep(spec).of(end));
+  void find_metrics() {
+    for (std::size_t i = 0; i < quantities_.size(); ++i) {
+      each("SELECT id FROM metrics WHERE digest = " + blob(spec(quantities_[i]).definition()),
+           [&](const Row& row) { metrics_[integer(row[0], 0)].push_back(i); });
     }
+  }
+
+  /// Which states are of interest, as SQL: a trial may have thousands, of which one is wanted.
+  std::string condition() const {
+    std::set<Step> steps;
+    for (const Quantity& quantity : quantities_) {
+      if (!of_one_state(quantity)) return "";
+      for (const Step end : std::set<Step>(ends_.begin(), ends_.end()))
+        steps.insert(last_step(spec(quantity).every, end));
+    }
+    if (place_.kind == At::Kind::GivenStep) steps = {place_.step};
+    if (place_.kind == At::Kind::GivenEpoch)
+      return fmt::format(" AND s.epoch = {:.17g}", place_.epoch);
+    if (steps.size() > kMostSteps) return "";
+    return fmt::format(" AND s.step IN ({})", fmt::join(steps, ","));
   }
 
   // Tables, not the view `results`: that one shows members of an experiment as declared last,
@@ -133,46 +157,148 @@ class Observer {
         });
   }
 
-  void values() {
+  /// Calls `use(trial's row, step, epoch, metric's row, value)`, each trial's by step.
+  void measured(const std::vector<std::int64_t>& trials, const std::string& when,
+                const std::function<void(std::int64_t, Step, double, std::int64_t, double)>& use) {
     std::vector<std::int64_t> metrics;
-    for (const auto& [id, wanted] : metrics_) metrics.push_back(id);
-    std::vector<std::int64_t> trials;
-    for (const auto& [id, numbers] : rows_) trials.push_back(id);
-    std::string when;
-    if (steps_.size() <= kMostSteps)
-      when = fmt::format(" AND s.step IN ({})", fmt::join(steps_, ","));
-    each(fmt::format("SELECT s.trial, s.step, v.metric, v.value "
+    for (const auto& [id, places] : metrics_) metrics.push_back(id);
+    each(fmt::format("SELECT s.trial, s.step, s.epoch, v.metric, v.value "
                      "FROM trial_states AS s CROSS JOIN measurements AS v "
-                     "WHERE s.trial IN ({}){} AND v.state = s.state AND v.metric IN ({})",
+                     "WHERE s.trial IN ({}){} AND v.state = s.state AND v.metric IN ({}) "
+                     "ORDER BY s.trial, s.step",
                      fmt::join(trials, ","), when, fmt::join(metrics, ",")),
          [&](const Row& row) {
-           const auto* value = std::get_if<double>(&row[3]);  // null is NaN
-           const Wanted& wanted = metrics_.at(integer(row[2], 0));
-           for (const std::size_t number : *rows_.at(integer(row[0], 0))) {
-             if (value && integer(row[1], -1) == wanted.last.of(ends_[number]))
-               observations_[number].values[wanted.place] = *value;
-           }
+           use(integer(row[0], 0), integer(row[1], -1), real(row[2]), integer(row[3], 0),
+               real(row[4]));
          });
   }
 
+  void values() {
+    std::vector<std::int64_t> trials;
+    for (const auto& [id, numbers] : rows_) trials.push_back(id);
+    measured(trials, when_,
+             [&](std::int64_t trial, Step step, double epoch, std::int64_t metric, double value) {
+               for (const std::size_t number : *rows_.at(trial)) {
+                 for (const std::size_t i : metrics_.at(metric)) {
+                   const bool last = place_.kind == At::Kind::Last;
+                   if (last && of_one_state(quantities_[i]) &&
+                       step != last_step(spec(quantities_[i]).every, ends_[number]))
+                     continue;
+                   walk(number, i).add(step, epoch, value);
+                 }
+               }
+             });
+  }
+
+  Walk& walk(std::size_t number, std::size_t quantity) {
+    return walks_[number * quantities_.size() + quantity];
+  }
+
+  void read(std::size_t number) {
+    Observation& observation = observations_[number];
+    bool reached = false;
+    for (std::size_t i = 0; i < quantities_.size(); ++i) {
+      observation.readings[i] = walk(number, i).reading();
+      reached = reached || observation.readings[i].lack == Reading::Lack::None;
+    }
+    // At a given step or epoch it does not count how a trial ended after it.
+    const bool given = place_.kind == At::Kind::GivenStep || place_.kind == At::Kind::GivenEpoch;
+    if (given && reached) observation.standing = Standing::Done;
+  }
+
+  /// The control's value from its own reading, where that is of the same epoch.
+  void pair(std::size_t number) {
+    if (number == control_of(number)) return;
+    const Observation& control = observations_[control_of(number)];
+    Observation& observation = observations_[number];
+    if (observation.standing != Standing::Done) return;
+    for (std::size_t i = 0; i < quantities_.size(); ++i) {
+      Reading& reading = observation.readings[i];
+      const Reading& other = control.readings[i];
+      if (reading.lack != Reading::Lack::None) continue;
+      const bool there = other.lack == Reading::Lack::None && control.standing == Standing::Done;
+      if (!of_one_state(quantities_[i])) {
+        if (there) reading.control = other.value;
+      } else if (there && other.epoch == reading.epoch) {
+        reading.control = other.value;
+      } else if (place_.kind == At::Kind::GivenStep || (there && place_.kind == At::Kind::Last)) {
+        elsewhere_[control.trial].push_back({number, i});
+      }
+    }
+  }
+
+  /// Controls' values at epochs other than that of their own reading: where an intervention
+  /// changes the batch size, the same step is not the same epoch.
+  void find_controls() {
+    std::vector<Digest> controls;
+    for (const auto& [control, readings] : elsewhere_) controls.push_back(control);
+    for (std::size_t begin = 0; begin < controls.size(); begin += kTrialsAQuery) {
+      const std::size_t end = std::min(begin + kTrialsAQuery, controls.size());
+      std::string list;
+      std::set<double> epochs;
+      for (std::size_t c = begin; c < end; ++c) {
+        list += (list.empty() ? "" : ",") + blob(controls[c]);
+        for (const auto& [number, i] : elsewhere_.at(controls[c]))
+          epochs.insert(observations_[number].readings[i].epoch);
+      }
+      std::map<std::int64_t, const std::vector<Asking>*> asking;
+      each("SELECT id, digest FROM all_trials WHERE digest IN (" + list + ")", [&](const Row& row) {
+        asking[integer(row[0], 0)] = &elsewhere_.at(*Digest::from_hex(text(row[1])));
+      });
+      if (!asking.empty()) take_controls(asking, epochs);
+    }
+  }
+
+  struct Asking {
+    std::size_t number;
+    std::size_t quantity;
+  };
+  void take_controls(const std::map<std::int64_t, const std::vector<Asking>*>& asking,
+                     const std::set<double>& epochs) {
+    std::vector<std::int64_t> trials;
+    for (const auto& [id, readings] : asking) trials.push_back(id);
+    std::string when;
+    if (epochs.size() <= kMostSteps) {
+      for (const double epoch : epochs)
+        when += fmt::format("{}{:.17g}", when.empty() ? " AND s.epoch IN (" : ",", epoch);
+      when += ")";
+    }
+    measured(trials, when,
+             [&](std::int64_t trial, Step step, double epoch, std::int64_t metric, double value) {
+               for (const auto& [number, i] : *asking.at(trial)) {
+                 const auto& quantity = quantities_[i];
+                 const auto& of_metric = metrics_.at(metric);
+                 Reading& reading = observations_[number].readings[i];
+                 const bool meant =
+                     std::ranges::find(of_metric, i) != of_metric.end() && reading.epoch == epoch &&
+                     asks_for(spec(quantity).every, step, epoch, ends_[control_of(number)]);
+                 if (meant) reading.control = value;
+               }
+             });
+  }
+
+  const Experiment& experiment_;
   const Store& store_;
   const std::vector<Digest>& trials_;
   const std::vector<Step>& ends_;
+  const std::vector<Quantity>& quantities_;
+  const At& place_;
   std::vector<Observation> observations_;
+  std::vector<Walk> walks_;  // by number, then by quantity
   std::unordered_map<Digest, std::vector<std::size_t>> numbers_;
-  std::map<std::string, const MetricSpec*> specs_;
-  std::map<std::int64_t, Wanted> metrics_;  // by their row in the store
-  std::set<Step> steps_;                    // at which one of them is wanted
+  std::map<std::int64_t, std::vector<std::size_t>> metrics_;  // row in the store -> quantities
+  std::string when_;
   /// Trials of the part that is being read, by their row in the store.
   std::unordered_map<std::int64_t, const std::vector<std::size_t>*> rows_;
+  std::unordered_map<Digest, std::vector<Asking>> elsewhere_;  // by control
 };
 
 }  // namespace
 
 std::vector<Observation> observe(const Experiment& experiment, const Store& store,
                                  const std::vector<Digest>& trials, const std::vector<Step>& ends,
-                                 const std::vector<std::string>& metrics) {
-  return Observer(experiment, store, trials, ends).finish(metrics);
+                                 const std::vector<Quantity>& quantities, const At& place) {
+  return Observer(experiment, store, trials, ends, quantities, place).finish();
 }
 
 }  // namespace perturb

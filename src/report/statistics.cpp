@@ -1,7 +1,9 @@
 #include "perturb/report/statistics.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 namespace perturb {
@@ -35,6 +37,13 @@ double upper_tail(double t, double degrees) {
   return incomplete_beta(degrees / 2, 0.5, degrees / (degrees + t * t)) / 2;
 }
 
+/// Of Student's t.
+double density(double t, double degrees) {
+  return std::exp(std::lgamma((degrees + 1) / 2) - std::lgamma(degrees / 2) -
+                  (degrees + 1) / 2 * std::log1p(t * t / degrees)) /
+         std::sqrt(degrees * std::acos(-1.0));
+}
+
 }  // namespace
 
 double incomplete_beta(double a, double b, double x) {
@@ -55,14 +64,22 @@ double student_t_quantile(double p, double degrees) {
   assert(p > 0 && p < 1 && degrees > 0);
   if (p == 0.5) return 0;
   if (p < 0.5) return -student_t_quantile(1 - p, degrees);
-  // Bisection: the tail falls steadily, and a quantile is asked for a few times a table.
   const double tail = 1 - p;
   double low = 0;
   double high = 1;
   while (upper_tail(high, degrees) > tail) high *= 2;
-  for (double middle = high / 2; low < middle && middle < high; middle = low + (high - low) / 2)
-    (upper_tail(middle, degrees) > tail ? low : high) = middle;
-  return high;
+  // Newton's method, and bisection where it would leave what is known to hold the answer.
+  double t = (low + high) / 2;
+  while (low < t && t < high) {
+    const double excess = upper_tail(t, degrees) - tail;
+    if (excess == 0) return t;
+    (excess > 0 ? low : high) = t;
+    double next = t + excess / density(t, degrees);
+    if (!(low < next && next < high)) next = low + (high - low) / 2;
+    if (std::fabs(next - t) <= 4 * std::numeric_limits<double>::epsilon() * t) return next;
+    t = next;
+  }
+  return t;
 }
 
 Sample describe(std::span<const double> values) {
@@ -74,6 +91,9 @@ Sample describe(std::span<const double> values) {
   double sum = 0;
   for (const double value : values) sum += value;
   sample.mean = sum / n;
+  // Equal values have no spread at all, though their sum, divided, may miss them by a digit.
+  if (std::ranges::adjacent_find(values, std::ranges::not_equal_to()) == values.end())
+    sample.mean = values.front();
   if (values.size() < 2) return sample;
   // Two passes: one pass over squares loses the spread of values that are nearly equal.
   double squares = 0;

@@ -4,6 +4,8 @@
 #include <cassert>
 #include <cmath>
 #include <map>
+#include <span>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "perturb/core/diagnostic.h"
@@ -61,13 +63,17 @@ class Numbering {
   std::vector<std::string> texts_;
 };
 
+/// The trials of a row that have one control.
+struct Partners {
+  std::vector<std::vector<Pair>> pairs;  // by quantity
+};
+
 /// What a row gathers before it becomes figures.
 struct Gathered {
   std::unordered_set<Digest> seen;          // one trial that stands in two places is one replicate
-  std::vector<std::vector<double>> values;  // by metric
-  std::vector<std::vector<std::vector<double>>> differences;  // by metric and variation
-  std::size_t variations = 0;                                 // that it has something of
-  std::size_t latest = 0;                                     // 1 + the last of them
+  std::vector<std::vector<double>> values;  // by quantity
+  std::unordered_map<Digest, std::size_t> controls;  // -> place in partners
+  std::vector<Partners> partners;
 };
 
 void count(SummaryRow& row, Standing standing) {
@@ -88,24 +94,59 @@ void count(SummaryRow& row, Standing standing) {
   }
 }
 
-Sample of_differences(const std::vector<std::vector<double>>& by_variation) {
-  std::vector<double> means;
-  const std::vector<double>* only = nullptr;
-  for (const std::vector<double>& differences : by_variation) {
-    if (differences.empty()) continue;
-    means.push_back(describe(differences).mean);
-    only = &differences;
+Pair average(const std::vector<Pair>& pairs) {
+  Pair sum;
+  for (const Pair& pair : pairs) {
+    sum.value += pair.value;
+    sum.control += pair.control;
+    sum.difference += pair.difference;
   }
-  return means.size() == 1 ? describe(*only) : describe(means);
+  const auto n = static_cast<double>(pairs.size());
+  return {sum.value / n, sum.control / n, sum.difference / n};
+}
+
+/// The cell of a row's comparison with its controls.
+void compare(SummaryCell& cell, const Gathered& row, std::size_t quantity, Better better) {
+  if (row.partners.size() == 1) {
+    const std::vector<Pair>& pairs = row.partners.front().pairs[quantity];
+    cell.against = compare(pairs, better);
+    cell.pairs = row.seen.size();
+    cell.one_control = cell.pairs > 1;
+    cell.against.hedges_g.reset();  // one control has no spread
+    return;
+  }
+  std::vector<Pair> averages;
+  for (const Partners& partners : row.partners) {
+    if (!partners.pairs[quantity].empty()) averages.push_back(average(partners.pairs[quantity]));
+  }
+  cell.against = compare(averages, better);
+  cell.pairs = row.partners.size();
+}
+
+/// Holm's correction over the rows that have a p.
+void correct(std::span<SummaryRow> group, std::size_t quantity) {
+  std::vector<double> p;
+  for (const SummaryRow& row : group) {
+    if (const auto& one = row.cells[quantity].against.p) p.push_back(*one);
+  }
+  const std::vector<double> corrected = holm(p);
+  std::size_t next = 0;
+  for (SummaryRow& row : group) {
+    SummaryCell& cell = row.cells[quantity];
+    if (!cell.against.p) continue;
+    cell.against.p_holm = corrected[next++];
+    cell.family = p.size();
+  }
 }
 
 /// Sorts the members of an experiment into rows.
 class Sorter {
  public:
   Sorter(const Experiment& experiment, const std::vector<Observation>& observations,
-         std::vector<std::string> metrics, std::vector<std::string> by)
+         std::vector<Quantity> quantities, const At& place, std::vector<std::string> by)
       : experiment_(experiment), observations_(observations) {
-    summary_.metrics = std::move(metrics);
+    summary_.quantities = std::move(quantities);
+    summary_.place = place;
     summary_.by = std::move(by);
     label_alternatives();
   }
@@ -113,13 +154,8 @@ class Sorter {
   Summary finish() {
     for (std::size_t variation = 0; variation < experiment_.variations(); ++variation)
       add(variation);
-    for (std::size_t i = 0; i < rows_.size(); ++i) {
-      for (std::size_t metric = 0; metric < summary_.metrics.size(); ++metric) {
-        SummaryCell& cell = summary_.rows[i].cells[metric];
-        cell.value = describe(rows_[i].values[metric]);
-        cell.difference = of_differences(rows_[i].differences[metric]);
-      }
-    }
+    for (std::size_t quantity = 0; quantity < summary_.quantities.size(); ++quantity)
+      figure(quantity);
     for (const std::string& factor : experiment_.factors()) {
       const bool replicated = is_field(factor) || is_seed(factor);
       if (replicated && !contains(summary_.by, factor)) summary_.replicates.push_back(factor);
@@ -141,6 +177,17 @@ class Sorter {
     summary_.by = fields_;
   }
 
+  void figure(std::size_t quantity) {
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      SummaryCell& cell = summary_.rows[i].cells[quantity];
+      cell.value = describe(rows_[i].values[quantity]);
+      compare(cell, rows_[i], quantity, summary_.quantities[quantity].better);
+    }
+    const std::size_t group = labels_.texts().size();
+    for (std::size_t first = 0; first < rows_.size(); first += group)
+      correct(std::span(summary_.rows).subspan(first, group), quantity);
+  }
+
   /// The first row of the variation's group; those of its interventions follow.
   std::size_t group(std::size_t variation) {
     std::vector<std::string> levels;
@@ -158,15 +205,14 @@ class Sorter {
   }
 
   void add_group(const std::vector<std::string>& levels) {
-    const std::size_t metrics = summary_.metrics.size();
+    const std::size_t quantities = summary_.quantities.size();
     for (std::size_t i = 0; i < labels_.texts().size(); ++i) {
       summary_.rows.push_back({.levels = levels,
                                .intervention = labels_.texts()[i],
                                .control = i == alternatives_.front(),
-                               .cells = std::vector<SummaryCell>(metrics)});
+                               .cells = std::vector<SummaryCell>(quantities)});
       Gathered row;
-      row.values.resize(metrics);
-      row.differences.resize(metrics);
+      row.values.resize(quantities);
       rows_.push_back(std::move(row));
     }
   }
@@ -174,38 +220,52 @@ class Sorter {
   void add(std::size_t variation) {
     const std::size_t first = group(variation);
     const std::size_t stride = alternatives_.size();
-    const Observation& control = observations_[variation * stride];
+    const Digest& control = observations_[variation * stride].trial;
     for (std::size_t a = 0; a < stride; ++a) {
-      const Observation& observation = observations_[variation * stride + a];
+      const std::size_t number = variation * stride + a;
+      const Observation& observation = observations_[number];
       const std::size_t at = first + alternatives_[a];
-      Gathered& row = rows_[at];
-      if (!row.seen.insert(observation.trial).second) continue;
+      if (!rows_[at].seen.insert(observation.trial).second) continue;
+      summary_.rows[at].numbers.push_back(number);
       count(summary_.rows[at], observation.standing);
+      // Also of a trial that failed, so that a pair is missed which would have been there.
+      if (a > 0) partners(rows_[at], control);
       if (observation.standing != Standing::Done) continue;
-      if (row.latest != variation + 1) {
-        row.latest = variation + 1;
-        ++row.variations;
-      }
       add_values(at, observation);
-      if (a > 0 && control.standing == Standing::Done) add_differences(row, observation, control);
+      if (a > 0) add_pairs(partners(rows_[at], control), observation);
     }
+  }
+
+  Partners& partners(Gathered& row, const Digest& control) {
+    const auto [entry, is_new] = row.controls.try_emplace(control, row.partners.size());
+    if (is_new) {
+      row.partners.emplace_back();
+      row.partners.back().pairs.resize(summary_.quantities.size());
+    }
+    return row.partners[entry->second];
   }
 
   void add_values(std::size_t at, const Observation& observation) {
-    for (std::size_t metric = 0; metric < summary_.metrics.size(); ++metric) {
-      const double value = observation.values[metric];
-      if (std::isfinite(value))
-        rows_[at].values[metric].push_back(value);
+    for (std::size_t i = 0; i < summary_.quantities.size(); ++i) {
+      const Reading& reading = observation.readings[i];
+      SummaryCell& cell = summary_.rows[at].cells[i];
+      if (reading.lack == Reading::Lack::Unmeasured)
+        ++cell.unmeasured;
+      else if (reading.lack == Reading::Lack::Never)
+        ++cell.never;
+      else if (!std::isfinite(reading.value))
+        ++cell.not_finite;
       else
-        ++summary_.rows[at].cells[metric].not_finite;
+        rows_[at].values[i].push_back(reading.value);
     }
   }
 
-  void add_differences(Gathered& row, const Observation& observation, const Observation& control) {
-    for (std::size_t metric = 0; metric < summary_.metrics.size(); ++metric) {
-      const double difference = observation.values[metric] - control.values[metric];
-      row.differences[metric].resize(row.variations);
-      if (std::isfinite(difference)) row.differences[metric].back().push_back(difference);
+  void add_pairs(Partners& partners, const Observation& observation) {
+    for (std::size_t i = 0; i < summary_.quantities.size(); ++i) {
+      const Reading& reading = observation.readings[i];
+      const double difference = reading.value - reading.control;
+      if (std::isfinite(difference))
+        partners.pairs[i].push_back({reading.value, reading.control, difference});
     }
   }
 
@@ -221,33 +281,11 @@ class Sorter {
 
 }  // namespace
 
-std::vector<std::string> summary_metrics(const Experiment& experiment,
-                                         const SummaryOptions& options) {
-  std::vector<std::string> labels;
-  for (const MetricSpec& metric : experiment.metrics()) {
-    if (metric.every.kind != Every::Kind::Never) labels.push_back(metric.label);
-  }
-  for (const std::string& wanted : options.metrics) {
-    if (contains(labels, wanted)) continue;
-    const std::string near = nearest(wanted, labels);
-    throw Error(ExitCode::Usage, "the experiment does not measure \"" + wanted + "\"",
-                near.empty() ? "" : "did you mean \"" + near + "\"?");
-  }
-  if (!options.metrics.empty()) return options.metrics;
-  std::vector<std::string> chosen;
-  for (const char* usual : {"test.accuracy", "test.loss"}) {
-    if (contains(labels, usual)) chosen.emplace_back(usual);
-  }
-  if (chosen.empty())
-    chosen.assign(labels.begin(), labels.begin() + std::min<std::ptrdiff_t>(2, std::ssize(labels)));
-  return chosen;
-}
-
 Summary summarise(const Experiment& experiment, const std::vector<Observation>& observations,
                   const SummaryOptions& options) {
   assert(observations.size() == experiment.trials());
-  return Sorter(experiment, observations, summary_metrics(experiment, options),
-                rows_by(experiment, options))
+  return Sorter(experiment, observations, quantities(experiment, options.metrics, options.at),
+                options.at, rows_by(experiment, options))
       .finish();
 }
 

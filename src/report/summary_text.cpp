@@ -1,52 +1,16 @@
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "perturb/report/summary.h"
 #include "perturb/report/table.h"
+#include "report/figures.h"
 
 namespace perturb {
 
 namespace {
-
-/// Figures of one metric with the same number of decimals, so that they can be compared by eye.
-class Figures {
- public:
-  Figures(const Summary& summary, std::size_t metric) {
-    std::vector<double> spreads;
-    std::vector<double> effects;
-    for (const SummaryRow& row : summary.rows) {
-      const SummaryCell& cell = row.cells[metric];
-      if (cell.value.sd && *cell.value.sd > 0) spreads.push_back(*cell.value.sd);
-      if (cell.difference.n > 0 && cell.difference.mean != 0)
-        effects.push_back(std::fabs(cell.difference.mean));
-    }
-    std::vector<double>& scale = spreads.empty() ? effects : spreads;
-    if (scale.empty()) return;
-    const auto middle = scale.begin() + std::ssize(scale) / 2;
-    std::nth_element(scale.begin(), middle, scale.end());
-    // Two digits of a typical spread: what lies below is noise.
-    decimals_ = std::clamp(1 - static_cast<int>(std::floor(std::log10(*middle))), 0, 8);
-  }
-
-  std::string number(double value) const {
-    return std::fabs(value) < 1e9 ? fmt::format("{:.{}f}", value, decimals_)
-                                  : fmt::format("{:.4g}", value);
-  }
-  std::string difference(double value) const {
-    const std::string text = number(value);
-    const bool zero = text.find_first_of("123456789") == std::string::npos;
-    return zero ? number(0) : (value < 0 ? "" : "+") + text;
-  }
-  std::string interval(const std::optional<Interval>& interval) const {
-    return interval ? fmt::format("[{}, {}]", number(interval->low), number(interval->high)) : "";
-  }
-
- private:
-  int decimals_ = 4;
-};
 
 /// "10", or "4/5 (1 diverged)".
 std::string replicates(const SummaryRow& row, const SummaryCell& cell) {
@@ -58,136 +22,245 @@ std::string replicates(const SummaryRow& row, const SummaryCell& cell) {
   add(row.diverged, "diverged");
   add(row.failed, "failed");
   add(cell.not_finite, "not finite");
+  add(cell.never, "never");
+  add(cell.unmeasured, "not measured");
   add(row.missing, "to run");
   return fmt::format("{}/{} ({})", cell.value.n, row.trials, rest);
 }
 
-std::vector<std::string> cells(const SummaryRow& row, const SummaryCell& cell,
-                               const Figures& figures) {
-  const Sample& value = cell.value;
-  std::string mean = "-";
-  if (value.n > 0) mean = figures.number(value.mean);
-  if (value.sd) mean += " ± " + figures.number(*value.sd);
-  const Sample& difference = cell.difference;
-  return {row.intervention,
-          replicates(row, cell),
-          mean,
-          value.n == 1 ? "n = 1" : figures.interval(value.mean_interval),
-          difference.n > 0 ? figures.difference(difference.mean) : "",
-          difference.n == 1 ? "n = 1" : figures.interval(difference.mean_interval)};
+/// "4", or "3/4" where a pair is incomplete.
+std::string pairs(const SummaryCell& cell) {
+  const std::size_t n = cell.against.difference.n;
+  return n == cell.pairs ? std::to_string(n) : fmt::format("{}/{}", n, cell.pairs);
 }
 
-std::string table(const Summary& summary, std::size_t metric, const SummaryStyle& style) {
-  std::vector<TextTable::Column> columns;
-  for (const std::string& factor : summary.by) columns.push_back({factor, Align::Right});
-  columns.push_back({.title = "intervention", .flexible = true});
-  columns.push_back({"n"});
-  columns.push_back({"mean ± sd", Align::Right});
-  columns.push_back({"95% interval", Align::Right});
-  columns.push_back({"minus control", Align::Right});
-  columns.push_back({"95% interval", Align::Right});
-  TextTable text(columns);
+/// "3/4", or "2/4, 1 tie".
+std::string wins(const Comparison& against) {
+  if (against.difference.n == 0) return "";
+  std::string text = fmt::format("{}/{}", against.wins, against.difference.n);
+  if (against.ties > 0)
+    text += fmt::format(", {} tie{}", against.ties, against.ties == 1 ? "" : "s");
+  return text;
+}
 
-  const Figures figures(summary, metric);
-  std::size_t shown = 0;
-  const std::vector<std::string>* above = nullptr;
-  for (const SummaryRow& row : summary.rows) {
-    if (style.most_rows > 0 && shown == style.most_rows) break;
-    const bool same_group = above && *above == row.levels;
-    if (above && !same_group) text.add_gap();
+std::string probability(const std::optional<double>& p) {
+  if (!p) return "";
+  return *p < 0.001 ? "<0.001" : fmt::format("{:.3f}", *p);
+}
+
+std::string effect(const std::optional<double>& g) {
+  if (!g) return "";
+  return std::fabs(*g) < 1e4 ? fmt::format("{:+.2f}", *g) : fmt::format("{:+.1e}", *g);
+}
+
+/// A table of the rows that `line` has cells for; the levels of their group come before.
+class Rows {
+ public:
+  Rows(const Summary& summary, const std::vector<TextTable::Column>& columns)
+      : text_(with_levels(summary, columns)) {}
+
+  void add(const SummaryRow& row, const std::vector<std::string>& cells) {
+    const bool same_group = above_ && *above_ == row.levels;
+    if (above_ && !same_group) text_.add_gap();
     // The levels once a group: what repeats is not read.
     std::vector<std::string> line =
         same_group ? std::vector<std::string>(row.levels.size()) : row.levels;
-    for (std::string& cell : cells(row, row.cells[metric], figures))
-      line.push_back(std::move(cell));
+    line.insert(line.end(), cells.begin(), cells.end());
     const bool trouble = row.diverged + row.failed > 0;
-    text.add(std::move(line), trouble ? Ink::Yellow : row.control ? Ink::Bold : Ink::Plain);
-    above = &row.levels;
-    ++shown;
+    text_.add(std::move(line), trouble ? Ink::Yellow : row.control ? Ink::Bold : Ink::Plain);
+    above_ = &row.levels;
   }
-  std::string all = inked(printable(summary.metrics[metric]), Ink::Bold, style.color) +
-                    " at the end of the run\n" +
-                    text.text({.color = style.color, .width = style.width});
-  if (shown < summary.rows.size())
-    all += fmt::format("and {} more rows\n", summary.rows.size() - shown);
+
+  std::string text(const SummaryStyle& style) const {
+    return text_.text({.color = style.color, .width = style.width});
+  }
+
+ private:
+  static std::vector<TextTable::Column> with_levels(const Summary& summary,
+                                                    const std::vector<TextTable::Column>& columns) {
+    std::vector<TextTable::Column> all;
+    for (const std::string& factor : summary.by) all.push_back({factor, Align::Right});
+    all.insert(all.end(), columns.begin(), columns.end());
+    return all;
+  }
+
+  TextTable text_;
+  const std::vector<std::string>* above_ = nullptr;
+};
+
+std::size_t shown(const Summary& summary, const SummaryStyle& style) {
+  const std::size_t all = summary.rows.size();
+  return style.most_rows == 0 ? all : std::min(all, style.most_rows);
+}
+
+std::string values(const Summary& summary, std::size_t quantity, const SummaryStyle& style) {
+  Rows rows(summary, {{.title = "intervention", .flexible = true},
+                      {"n"},
+                      {"mean ± sd", Align::Right},
+                      {"95% interval", Align::Right}});
+  const Figures figures(summary, quantity);
+  for (std::size_t i = 0; i < shown(summary, style); ++i) {
+    const SummaryRow& row = summary.rows[i];
+    const SummaryCell& cell = row.cells[quantity];
+    std::string mean = "-";
+    if (cell.value.n > 0) mean = figures.number(cell.value.mean);
+    if (cell.value.sd) mean += " ± " + figures.number(*cell.value.sd);
+    rows.add(row, {row.intervention, replicates(row, cell), mean,
+                   cell.value.n == 1 ? "n = 1" : figures.interval(cell.value.mean_interval)});
+  }
+  std::string all = inked(title(summary, quantity), Ink::Bold, style.color) + "\n";
+  all += rows.text(style);
+  if (const std::size_t more = summary.rows.size() - shown(summary, style); more > 0)
+    all += fmt::format("and {} more rows\n", more);
   return all;
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string all;
-  for (const std::string& word : words) all += (all.empty() ? "" : ", ") + printable(word);
-  return all;
+/// A column of the comparison, and what stands in it.
+struct Compared {
+  TextTable::Column column;
+  std::function<std::string(const SummaryRow&, const SummaryCell&)> cell;
+};
+
+std::vector<Compared> comparison(const Quantity& quantity, const Figures& figures) {
+  const char* won = quantity.better == Better::Neither ? "higher" : "better";
+  return {
+      {{.title = "intervention", .flexible = true},
+       [](const SummaryRow& row, const SummaryCell&) { return row.intervention; }},
+      {{"pairs"}, [](const SummaryRow&, const SummaryCell& cell) { return pairs(cell); }},
+      {{"mean", Align::Right},
+       [&](const SummaryRow&, const SummaryCell& cell) {
+         const Sample& difference = cell.against.difference;
+         return difference.n > 0 ? figures.difference(difference.mean) : std::string("-");
+       }},
+      {{"95% interval", Align::Right},
+       [&](const SummaryRow&, const SummaryCell& cell) {
+         const Sample& difference = cell.against.difference;
+         return difference.n == 1 ? std::string("n = 1")
+                                  : figures.interval(difference.mean_interval);
+       }},
+      {{"g", Align::Right},
+       [](const SummaryRow&, const SummaryCell& cell) { return effect(cell.against.hedges_g); }},
+      {{won}, [](const SummaryRow&, const SummaryCell& cell) { return wins(cell.against); }},
+      {{"p", Align::Right},
+       [](const SummaryRow&, const SummaryCell& cell) { return probability(cell.against.p); }},
+      {{"Holm", Align::Right},
+       [](const SummaryRow&, const SummaryCell& cell) { return probability(cell.against.p_holm); }},
+  };
 }
 
-std::string notes(const Summary& summary) {
+/// Empty if nothing is compared.
+std::string differences(const Summary& summary, std::size_t quantity, const SummaryStyle& style) {
+  const Figures figures(summary, quantity);
+  std::vector<const SummaryRow*> compared;
+  bool any = false;
+  for (std::size_t i = 0; i < shown(summary, style); ++i) {
+    const SummaryRow& row = summary.rows[i];
+    if (row.control) continue;
+    compared.push_back(&row);
+    any = any || row.cells[quantity].against.difference.n > 0;
+  }
+  if (!any) return "";
+  std::vector<Compared> columns = comparison(summary.quantities[quantity], figures);
+  // What no row has only makes the table wide.
+  std::erase_if(columns, [&](const Compared& column) {
+    return std::ranges::all_of(compared, [&](const SummaryRow* row) {
+      return column.cell(*row, row->cells[quantity]).empty();
+    });
+  });
+  std::vector<TextTable::Column> titles;
+  for (const Compared& column : columns) titles.push_back(column.column);
+  Rows rows(summary, titles);
+  for (const SummaryRow* row : compared) {
+    std::vector<std::string> cells;
+    for (const Compared& column : columns) cells.push_back(column.cell(*row, row->cells[quantity]));
+    rows.add(*row, cells);
+  }
+  return "\n" +
+         inked(printable(summary.quantities[quantity].label) + " minus the control's", Ink::Bold,
+               style.color) +
+         "\n" + rows.text(style);
+}
+
+/// What p_holm cannot be under.
+double least_holm(const SummaryCell& cell) {
+  return least_sign_flip_p(cell.against.difference.n) * static_cast<double>(cell.family);
+}
+
+/// What there is in a summary that needs to be explained.
+struct Said {
   bool single = false;
+  bool interval = false;
   bool compared = false;
-  for (const SummaryRow& row : summary.rows) {
-    for (const SummaryCell& cell : row.cells) {
-      single = single || cell.value.n == 1;
-      compared = compared || cell.difference.n > 0;
+  bool tested = false;
+  const SummaryCell* few = nullptr;  // pairs for a p of 0.05
+  bool drawn = false;
+  bool one_control = false;
+  bool never = false;
+  bool neither = false;
+
+  explicit Said(const Summary& summary) {
+    for (const SummaryRow& row : summary.rows) {
+      for (std::size_t i = 0; i < row.cells.size(); ++i) {
+        const SummaryCell& cell = row.cells[i];
+        const std::size_t n = cell.against.difference.n;
+        single = single || cell.value.n == 1;
+        interval = interval || cell.value.n > 1 || n > 1;
+        compared = compared || n > 0;
+        tested = tested || cell.against.p;
+        if (!few && cell.against.p && least_holm(cell) > 0.05) few = &cell;
+        drawn = drawn || (cell.against.p && n > kExactSigns);
+        one_control = one_control || (cell.one_control && n > 1);
+        never = never || cell.never > 0;
+        neither = neither || (n > 0 && summary.quantities[i].better == Better::Neither);
+      }
     }
   }
+};
+
+std::string notes(const Summary& summary) {
+  const Said said(summary);
   std::string all;
-  if (!summary.replicates.empty()) all += "Replicates: " + joined(summary.replicates) + ".\n";
-  if (compared)
-    all +=
-        "Differences are paired with the control of the same variation; several to one control "
-        "are averaged first.\nIntervals are Student's t, each by itself: not corrected for many "
-        "comparisons.\n";
-  if (single) all += "n = 1: one replicate has no spread, so there is no interval.\n";
+  const auto add = [&](bool when, const std::string& note) {
+    if (when) all += note + "\n";
+  };
+  add(!summary.replicates.empty(), "Replicates: " + joined(summary.replicates) + ".");
+  add(summary.place.kind == At::Kind::Best,
+      "Each trial's best is chosen by the value itself, which flatters all of them.");
+  add(said.never, "never: the threshold was not reached; means are over those that reached it.");
+  add(said.compared,
+      "Differences are paired with the control of the same variation; several to one control "
+      "are averaged first.");
+  add(said.one_control,
+      "One control for all replicates: what is said holds for it, and need not for another one.");
+  add(said.interval,
+      "Intervals are Student's t, each by itself: not corrected for many comparisons.");
+  add(said.tested,
+      fmt::format("g: Hedges' g; p: {}sign-flip test, two-sided; Holm: p corrected for all "
+                  "interventions of the group.",
+                  said.drawn ? "" : "exact "));
+  if (said.few) {
+    const std::size_t n = said.few->against.difference.n;
+    std::string note = fmt::format("With n pairs p cannot be under 2/2^n, for {}: {:.3f}", n,
+                                   least_sign_flip_p(n));
+    if (said.few->family > 1)
+      note += fmt::format("; nor Holm's, of {} interventions, under {:.3f}", said.few->family,
+                          std::min(least_holm(*said.few), 1.0));
+    add(true, note + ".");
+  }
+  add(said.single, "n = 1: one replicate has no spread, so there is no interval.");
   return all;
-}
-
-nlohmann::json json_number(double value) {
-  if (!std::isfinite(value)) return nullptr;
-  return value;
-}
-
-nlohmann::json json_sample(const Sample& sample) {
-  nlohmann::json json = {{"n", sample.n}, {"mean", json_number(sample.mean)}};
-  json["sd"] = sample.sd ? json_number(*sample.sd) : nlohmann::json();
-  json["interval"] = nlohmann::json();
-  if (sample.mean_interval)
-    json["interval"] = {json_number(sample.mean_interval->low),
-                        json_number(sample.mean_interval->high)};
-  return json;
 }
 
 }  // namespace
 
 std::string render(const Summary& summary, const SummaryStyle& style) {
   std::string all;
-  for (std::size_t metric = 0; metric < summary.metrics.size(); ++metric)
-    all += (metric > 0 ? "\n" : "") + table(summary, metric, style);
+  for (std::size_t quantity = 0; quantity < summary.quantities.size(); ++quantity) {
+    all += (quantity > 0 ? "\n" : "") + values(summary, quantity, style);
+    all += differences(summary, quantity, style);
+  }
   const std::string said = notes(summary);
   return said.empty() ? all : all + "\n" + inked(said, Ink::Faint, style.color);
-}
-
-std::string to_json(const Summary& summary) {
-  nlohmann::json rows = nlohmann::json::array();
-  for (const SummaryRow& row : summary.rows) {
-    nlohmann::json levels = nlohmann::json::object();
-    for (std::size_t i = 0; i < summary.by.size(); ++i) levels[summary.by[i]] = row.levels[i];
-    nlohmann::json metrics = nlohmann::json::object();
-    for (std::size_t i = 0; i < summary.metrics.size(); ++i) {
-      metrics[summary.metrics[i]] = {{"value", json_sample(row.cells[i].value)},
-                                     {"difference", json_sample(row.cells[i].difference)},
-                                     {"not_finite", row.cells[i].not_finite}};
-    }
-    rows.push_back({{"levels", levels},
-                    {"intervention", row.intervention},
-                    {"control", row.control},
-                    {"trials", row.trials},
-                    {"done", row.done},
-                    {"diverged", row.diverged},
-                    {"failed", row.failed},
-                    {"missing", row.missing},
-                    {"metrics", metrics}});
-  }
-  const nlohmann::json all = {
-      {"by", summary.by}, {"replicates", summary.replicates}, {"rows", rows}};
-  return all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace perturb

@@ -27,7 +27,8 @@ COMMANDS = [
     "list", "describe", "data", "doctor", "completion",
 ]
 LIMIT = 120  # seconds; a bound on what hangs, not a measurement
-TRAINS = pathlib.Path(PROGRAM).with_name("libperturb_train.so").exists()
+TRAINS = bool(os.environ.get("PERTURB_TRAIN")) or \
+    pathlib.Path(PROGRAM).with_name("libperturb_train.so").exists()
 needs_training = unittest.skipUnless(TRAINS, "the training half is not built")
 
 TINY = """
@@ -61,8 +62,9 @@ class ProgramTest(unittest.TestCase):
             "HOME": str(self.folder),
             "TERM": "xterm",
         }
-        if "LD_LIBRARY_PATH" in os.environ:
-            self.environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+        for name in ("LD_LIBRARY_PATH", "PERTURB_TRAIN"):
+            if name in os.environ:
+                self.environment[name] = os.environ[name]
 
     def file(self, text, name="tiny.toml"):
         path = self.folder / name
@@ -452,6 +454,81 @@ class Runs(ProgramTest):
         self.assertEqual(list(shown["rows"][0]["metrics"]), ["train.loss"])
         self.assertEqual(shown["rows"][0]["metrics"]["train.loss"]["value"]["interval"], None)
         self.assertIn("does not vary", self.perturb("show", file, "--by", "model.kind", code=2).stderr)
+
+    def test_what_an_intervention_does_is_compared_and_tested(self):
+        file = self.file(TINY.replace("[0, 1, 2]", "{ range = [0, 6] }"))
+        self.perturb("run", file, "-q")
+        for row in self.json("show", file)["rows"]:
+            cell = row["metrics"]["test.loss"]
+            if row["control"]:
+                self.assertEqual((cell["pairs"], cell["p"]), (0, None))
+                continue
+            self.assertEqual((cell["pairs"], cell["difference"]["n"], cell["better"]), (6, 6, "lower"))
+            self.assertGreaterEqual(cell["p"], 2 / 2**6)
+            self.assertGreaterEqual(cell["p_holm"], cell["p"])
+            self.assertIsNotNone(cell["hedges_g"])
+        text = self.perturb("show", file).stdout
+        self.assertIn("test.loss minus the control's", text)
+        self.assertLessEqual(max(map(len, text.splitlines())), 110)
+
+    def test_other_places_in_the_run(self):
+        file = self.file(TINY.replace("set.optimizer.lr = [0.2, 0.3]", "set.data.batch_size = 8"))
+        self.perturb("run", file, "-q")
+        by_epoch = self.json("show", file, "--at", "epoch:1", "--seeds")
+        for trial in by_epoch["trials"]:
+            measured = trial["metrics"]["test.accuracy"]
+            self.assertEqual(measured["epoch"], 1)
+            self.assertEqual(measured["step"], 8 if trial["intervention"] == "control" else 15)
+        # Step 15 is epoch 1 of the halved batches, and no measured step of the controls.
+        by_step = self.json("show", file, "--at", 15)
+        control, halved = by_step["rows"]
+        self.assertEqual(control["metrics"]["test.loss"]["not_measured"], 3)
+        self.assertEqual(halved["metrics"]["test.loss"]["difference"],
+                         by_epoch["rows"][1]["metrics"]["test.loss"]["difference"])
+        contrasts = self.perturb("query", file, "select avg(difference) from contrasts "
+                                 "where metric = 'test.loss' and step = 15").stdout.split()[1]
+        self.assertAlmostEqual(halved["metrics"]["test.loss"]["difference"]["mean"],
+                               float(contrasts), places=14)
+        self.assertIn("at each trial's best", self.perturb("show", file, "--at", "best").stdout)
+        self.assertIn("8 and 16", self.perturb("show", file, "--at", 9, code=2).stderr)
+        self.assertIn("epoch:N", self.perturb("show", file, "--at", "nowhere", code=2).stderr)
+
+    def test_figures_of_whole_runs(self):
+        file = self.file(TINY)
+        self.perturb("run", file, "-q")
+        steps, area = "steps_to(test.loss,0.0)", "auc(test.loss)"
+        shown = self.json("show", file, "--metric", f"{steps},{area}")
+        for row in shown["rows"]:
+            self.assertEqual(row["metrics"][steps]["never"], 3)
+            self.assertEqual(row["metrics"][area]["value"]["n"], 3)
+        self.assertIn("0/3 (3 never)", self.perturb("show", file, "--metric", steps).stdout)
+        self.assertIn('did you mean "test.loss"?',
+                      self.perturb("show", file, "--metric", "auc(test.los)", code=2).stderr)
+
+    def test_statistics_and_contrasts_as_tables(self):
+        file = self.file(TINY)
+        self.perturb("run", file, "-q")
+        shown = self.json("show", file)
+        rows = list(csv.DictReader(io.StringIO(self.perturb("show", file, "--csv").stdout)))
+        self.assertEqual(len(rows), 2 * len(shown["rows"]))
+        for row in rows:
+            same = [one for one in shown["rows"] if one["intervention"] == row["intervention"]]
+            cell = same[0]["metrics"][row["metric"]]
+            self.assertEqual(float(row["mean"]), cell["value"]["mean"])
+            self.assertEqual(row["p"], "" if cell["p"] is None else repr(cell["p"]))
+        trials = list(csv.DictReader(io.StringIO(self.perturb("show", file, "--csv", "--seeds").stdout)))
+        self.assertEqual(len(trials), 2 * 9)
+        self.assertIn("two answers", self.perturb("show", file, "--csv", "--json", code=2).stderr)
+
+        text = self.perturb("export", file, "--table", "contrasts").stdout
+        contrasts = list(csv.DictReader(io.StringIO(text)))
+        self.assertEqual(len(contrasts), 2 * 3 * 2 * 4)  # interventions, seeds, epochs, metrics
+        for row in contrasts:
+            self.assertEqual(float(row["value"]) - float(row["control_value"]), float(row["difference"]))
+        results = self.perturb("export", file, "--table", "results").stdout
+        self.assertEqual(results, self.perturb("export", file, "--format", "csv").stdout)
+        self.assertIn("whose contrasts?", self.perturb("export", "--store", self.folder / ".perturb",
+                                                       "--table", "contrasts", code=2).stderr)
 
 
 if __name__ == "__main__":
