@@ -146,7 +146,7 @@ void add_state_metrics(Registries& registries) {
   registries.metrics.add("weight-norm", measured<WeightNorm>());
   registries.metrics.add("norm-ratio", measured<NormRatio>());
   registries.metrics.add("distance", measured<Distance>());
-  registries.metrics.add("cosine", measured<Cosine>());
+  registries.metrics.add("cosine-similarity", measured<Cosine>());
 }
 
 }  // namespace perturb

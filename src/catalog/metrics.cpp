@@ -119,8 +119,9 @@ void add_state_metrics(Schema& schema) {
       "distance.{to}");
   distance.check = check_distance;
   schema.add(std::move(distance));
-  auto cosine = of_state("cosine", "Cosine of the angle between the parameters and another state.",
-                         {to("init"), layers()}, "cosine.{to}");
+  auto cosine =
+      of_state("cosine-similarity", "Cosine of the angle between the parameters and another state.",
+               {to("init"), layers()}, "cosine_similarity.{to}");
   cosine.check = check_to;
   schema.add(std::move(cosine));
 }

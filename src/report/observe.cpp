@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <unordered_map>
 
@@ -79,6 +80,7 @@ class Observer {
 
   std::vector<Observation> finish() {
     find_metrics();
+    find_references();
     when_ = condition();
     for (std::size_t begin = 0; begin < trials_.size(); begin += kTrialsAQuery) {
       rows_.clear();
@@ -122,6 +124,46 @@ class Observer {
     }
   }
 
+  /// The states that metrics which compare with other trials compare with.
+  void find_references() {
+    std::set<Digest> others;
+    for (const Quantity& quantity : quantities_) {
+      if (!spec(quantity).relative()) continue;
+      for (std::size_t v = 0; v < experiment_.variations(); ++v) {
+        if (const auto other = other_trial(quantity, v)) others.insert(*other);
+      }
+    }
+    for (auto next = others.begin(); next != others.end();) {
+      std::string list;
+      for (std::size_t n = 0; n < kTrialsAQuery && next != others.end(); ++n, ++next)
+        list += (list.empty() ? "" : ",") + blob(*next);
+      each(
+          "SELECT t.digest, s.epoch, s.state FROM all_trials AS t CROSS JOIN trial_states AS s "
+          "WHERE t.digest IN (" +
+              list + ") AND s.trial = t.id",
+          [&](const Row& row) {
+            states_[*Digest::from_hex(text(row[0]))][real(row[1])] = integer(row[2], 0);
+          });
+    }
+  }
+
+  std::optional<Digest> other_trial(const Quantity& quantity, std::size_t variation) const {
+    const auto other = experiment_.reference(spec(quantity), variation);
+    if (!other) return std::nullopt;
+    return trials_[*other * (1 + experiment_.alternatives())];
+  }
+
+  /// Whether a value of the member's is compared with the state that it is meant to be.
+  bool is_meant(std::size_t number, std::size_t quantity, double epoch,
+                std::int64_t reference) const {
+    if (!spec(quantities_[quantity]).relative()) return reference == 0;
+    const auto other = other_trial(quantities_[quantity], experiment_.variation_of(number));
+    const auto states = other ? states_.find(*other) : states_.end();
+    if (states == states_.end()) return false;
+    const auto state = states->second.find(epoch);
+    return state != states->second.end() && state->second == reference;
+  }
+
   /// Which states are of interest, as SQL: a trial may have thousands, of which one is wanted.
   std::string condition() const {
     std::set<Step> steps;
@@ -157,37 +199,46 @@ class Observer {
         });
   }
 
-  /// Calls `use(trial's row, step, epoch, metric's row, value)`, each trial's by step.
+  /// A value as it is stored.
+  struct Stored {
+    std::int64_t trial;  ///< its row, like the next two
+    std::int64_t metric;
+    std::int64_t reference;  ///< the state that it was compared with, or 0
+    Step step;
+    double epoch;
+    double value;
+  };
+  /// Each trial's by step.
   void measured(const std::vector<std::int64_t>& trials, const std::string& when,
-                const std::function<void(std::int64_t, Step, double, std::int64_t, double)>& use) {
+                const std::function<void(const Stored&)>& use) const {
     std::vector<std::int64_t> metrics;
     for (const auto& [id, places] : metrics_) metrics.push_back(id);
-    each(fmt::format("SELECT s.trial, s.step, s.epoch, v.metric, v.value "
+    each(fmt::format("SELECT s.trial, v.metric, v.reference, s.step, s.epoch, v.value "
                      "FROM trial_states AS s CROSS JOIN measurements AS v "
                      "WHERE s.trial IN ({}){} AND v.state = s.state AND v.metric IN ({}) "
                      "ORDER BY s.trial, s.step",
                      fmt::join(trials, ","), when, fmt::join(metrics, ",")),
          [&](const Row& row) {
-           use(integer(row[0], 0), integer(row[1], -1), real(row[2]), integer(row[3], 0),
-               real(row[4]));
+           use({integer(row[0], 0), integer(row[1], 0), integer(row[2], 0), integer(row[3], -1),
+                real(row[4]), real(row[5])});
          });
   }
 
   void values() {
     std::vector<std::int64_t> trials;
     for (const auto& [id, numbers] : rows_) trials.push_back(id);
-    measured(trials, when_,
-             [&](std::int64_t trial, Step step, double epoch, std::int64_t metric, double value) {
-               for (const std::size_t number : *rows_.at(trial)) {
-                 for (const std::size_t i : metrics_.at(metric)) {
-                   const bool last = place_.kind == At::Kind::Last;
-                   if (last && of_one_state(quantities_[i]) &&
-                       step != last_step(spec(quantities_[i]).every, ends_[number]))
-                     continue;
-                   walk(number, i).add(step, epoch, value);
-                 }
-               }
-             });
+    measured(trials, when_, [&](const Stored& stored) {
+      for (const std::size_t number : *rows_.at(stored.trial)) {
+        for (const std::size_t i : metrics_.at(stored.metric)) {
+          if (!is_meant(number, i, stored.epoch, stored.reference)) continue;
+          const bool last = place_.kind == At::Kind::Last;
+          if (last && of_one_state(quantities_[i]) &&
+              stored.step != last_step(spec(quantities_[i]).every, ends_[number]))
+            continue;
+          walk(number, i).add(stored.step, stored.epoch, stored.value);
+        }
+      }
+    });
   }
 
   Walk& walk(std::size_t number, std::size_t quantity) {
@@ -263,18 +314,18 @@ class Observer {
         when += fmt::format("{}{:.17g}", when.empty() ? " AND s.epoch IN (" : ",", epoch);
       when += ")";
     }
-    measured(trials, when,
-             [&](std::int64_t trial, Step step, double epoch, std::int64_t metric, double value) {
-               for (const auto& [number, i] : *asking.at(trial)) {
-                 const auto& quantity = quantities_[i];
-                 const auto& of_metric = metrics_.at(metric);
-                 Reading& reading = observations_[number].readings[i];
-                 const bool meant =
-                     std::ranges::find(of_metric, i) != of_metric.end() && reading.epoch == epoch &&
-                     asks_for(spec(quantity).every, step, epoch, ends_[control_of(number)]);
-                 if (meant) reading.control = value;
-               }
-             });
+    measured(trials, when, [&](const Stored& stored) {
+      for (const auto& [number, i] : *asking.at(stored.trial)) {
+        const std::size_t control = control_of(number);
+        const auto& of_metric = metrics_.at(stored.metric);
+        Reading& reading = observations_[number].readings[i];
+        const bool meant =
+            std::ranges::find(of_metric, i) != of_metric.end() && reading.epoch == stored.epoch &&
+            is_meant(control, i, stored.epoch, stored.reference) &&
+            asks_for(spec(quantities_[i]).every, stored.step, stored.epoch, ends_[control]);
+        if (meant) reading.control = stored.value;
+      }
+    });
   }
 
   const Experiment& experiment_;
@@ -287,6 +338,7 @@ class Observer {
   std::vector<Walk> walks_;  // by number, then by quantity
   std::unordered_map<Digest, std::vector<std::size_t>> numbers_;
   std::map<std::int64_t, std::vector<std::size_t>> metrics_;  // row in the store -> quantities
+  std::unordered_map<Digest, std::map<double, std::int64_t>> states_;  // by trial and epoch
   std::string when_;
   /// Trials of the part that is being read, by their row in the store.
   std::unordered_map<std::int64_t, const std::vector<std::size_t>*> rows_;

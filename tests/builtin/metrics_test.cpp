@@ -66,9 +66,9 @@ TEST_CASE("parameters in comparison with another trial's and with the beginning"
   const std::string control = "to = \"control\"\n";
   Pair pair(metric("distance") + metric("distance", control) +
             metric("distance", control + "per = \"initial-distance\"\n") +
-            metric("distance", control + "layers = \"fc2.*\"\n") + metric("cosine") +
-            metric("cosine", control) + metric("norm-ratio") + metric("norm-ratio", control) +
-            metric("weight-norm", "layers = \"*.bias\"\n"));
+            metric("distance", control + "layers = \"fc2.*\"\n") + metric("cosine-similarity") +
+            metric("cosine-similarity", control) + metric("norm-ratio") +
+            metric("norm-ratio", control) + metric("weight-norm", "layers = \"*.bias\"\n"));
   const auto w = doubles(pair.session.state().parameters());
   const auto c = doubles(pair.reference.state().parameters());
   const auto w0 = doubles(pair.trial.parameters(0));
@@ -84,8 +84,8 @@ TEST_CASE("parameters in comparison with another trial's and with the beginning"
   near("distance.control", norm(w - c));
   near("distance.control[per=initial-distance]", norm(w - c) / norm(w0 - c0));
   near("distance.control[layers=fc2.*]", norm((w - c).narrow(0, 24, 27)));
-  near("cosine.init", w.dot(w0).item<double>() / norm(w) / norm(w0));
-  near("cosine.control", w.dot(c).item<double>() / norm(w) / norm(c));
+  near("cosine_similarity.init", w.dot(w0).item<double>() / norm(w) / norm(w0));
+  near("cosine_similarity.control", w.dot(c).item<double>() / norm(w) / norm(c));
   near("norm_ratio.init", norm(w) / norm(w0));
   near("norm_ratio.control", norm(w) / norm(c));
   near("weight_norm[layers=*.bias]", norm(at::cat({w.narrow(0, 16, 8), w.narrow(0, 48, 3)})));

@@ -496,7 +496,7 @@ class Runs(ProgramTest):
     def test_figures_of_whole_runs(self):
         file = self.file(TINY)
         self.perturb("run", file, "-q")
-        steps, area = "steps_to(test.loss,0.0)", "auc(test.loss)"
+        steps, area = "steps_to(test.loss,0)", "auc(test.loss)"
         shown = self.json("show", file, "--metric", f"{steps},{area}")
         for row in shown["rows"]:
             self.assertEqual(row["metrics"][steps]["never"], 3)

@@ -40,7 +40,7 @@ when = 5
 kind = "distance"
 to = "control"
 [[metrics]]
-kind = "cosine"
+kind = "cosine-similarity"
 to = "control"
 [[metrics]]
 kind = "norm-ratio"
@@ -122,6 +122,11 @@ class Compared(unittest.TestCase):
             # The untouched copy never leaves the control.
             sql = "select distinct value from results where number = 2 and metric = 'distance.control'"
             self.assertEqual(self.perturb("query", sql).split(), ["value", "0"])
+            # The table has the values that belong to this control.
+            shown = json.loads(self.perturb("show", file, "--metric", "distance.control", "--json"))
+            sql = "select value from results where number = 1 and step = 40 and metric = 'distance.control'"
+            mean = shown["rows"][1]["metrics"]["distance.control"]["value"]["mean"]
+            self.assertEqual(mean, float(self.perturb("query", sql).split()[1]))
             # Trained again without the cache, control and all.
             self.assertIn("all the same bits", self.perturb("audit", file, "--sample", "2"))
 
@@ -141,7 +146,7 @@ class Compared(unittest.TestCase):
             self.assertAlmostEqual(found[label], value, delta=1e-6 * max(1, abs(value)), msg=f"{label} at step {step}")
 
         near("distance.control", math.sqrt(math.fsum((x - y) ** 2 for x, y in zip(a, b))))
-        near("cosine.control", dot(a, b) / math.sqrt(dot(a, a) * dot(b, b)))
+        near("cosine_similarity.control", dot(a, b) / math.sqrt(dot(a, a) * dot(b, b)))
         near("norm_ratio.control", math.sqrt(dot(a, a) / dot(b, b)))
 
         examples = test_examples()

@@ -160,9 +160,10 @@ TEST_CASE("a schedule that ends with the run is in force through the step at whi
   };
   CHECK(cosine("3").timeline.stretches[0].condition.integer("schedule.horizon") == 30);
   CHECK(cosine("3").id != cosine("4").id);
-  CHECK(declared(kBase + "[schedule]\nkind = 'cosine'\nhorizon = 30\n", {"train.epochs=4"})
-            .trial(0, 0)
-            .id == cosine("3").id);
+  CHECK(
+      declared(kBase + "[schedule]\nkind = 'cosine'\nhorizon = 30\n", {"train.epochs=4"})
+          .trial(0, 0)
+          .id == cosine("3").id);
 }
 
 TEST_CASE(
@@ -206,12 +207,12 @@ TEST_CASE("several interventions together are one, and alone if asked for") {
 }
 
 TEST_CASE("a metric may compare with the control, or with another variation's") {
-  const auto grid =
-      declared(kBase + "[[variations]]\noptimizer.lr = [0.1, 0.2]\nseeds.init = [5, 6, 7]\n" +
-               "[[interventions]]\nset.data.batch_size = 50\nwhen = [10, 15]\n" +
-               "[[metrics]]\nkind = 'distance'\nto = 'control'\nevery = 4\n" +
-               "[[metrics]]\nkind = 'cosine'\nto = 'trial:seeds.init=6'\n" +
-               "[[metrics]]\nkind = 'cosine'\nto = 'trial:seeds.init=7,optimizer.lr=0.1'\n");
+  const auto grid = declared(
+      kBase + "[[variations]]\noptimizer.lr = [0.1, 0.2]\nseeds.init = [5, 6, 7]\n" +
+      "[[interventions]]\nset.data.batch_size = 50\nwhen = [10, 15]\n" +
+      "[[metrics]]\nkind = 'distance'\nto = 'control'\nevery = 4\n" +
+      "[[metrics]]\nkind = 'cosine-similarity'\nto = 'trial:seeds.init=6'\n" +
+      "[[metrics]]\nkind = 'cosine-similarity'\nto = 'trial:seeds.init=7,optimizer.lr=0.1'\n");
   const auto& metrics = grid.metrics();
   CHECK_FALSE(grid.reference(metrics[3], 0));
   CHECK(grid.reference(metrics[0], 4) == 4);

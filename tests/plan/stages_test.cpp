@@ -230,7 +230,7 @@ kind = "distance"
 to = "control"
 every = 4
 [[metrics]]
-kind = "cosine"
+kind = "cosine-similarity"
 to = "trial:optimizer.lr=0.1"
 )";
 
