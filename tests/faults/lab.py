@@ -22,6 +22,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -29,6 +30,8 @@ import threading
 import time
 import unittest
 
+# Whoever starts this in the background has SIGINT ignored, and programs inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 PROGRAM = os.path.abspath(os.environ["PERTURB"])
 TRAINS = pathlib.Path(PROGRAM).with_name("libperturb_train.so").exists()
 WORDS = os.environ.get("PERTURB_FAULTS", "").split()
