@@ -148,7 +148,12 @@ void Experiment::State::check_references(Problems& problems) const {
     check_reference(declared.metrics[i].parameters.at("to").as_string(), declared.metric_places[i],
                     problems);
   }
-  for (const auto& entered : declared.interventions) check_drawn(entered, problems);
+  for (const auto& entered : declared.interventions) {
+    const bool may_draw =
+        std::any_of(entered.parts.begin(), entered.parts.end(),
+                    [](const Part& part) { return part.component->find("toward") != nullptr; });
+    if (may_draw) check_drawn(entered, problems);
+  }
 }
 
 void Experiment::State::check_drawn(const Entered& entered, Problems& problems) const {
