@@ -69,6 +69,10 @@ kind = "perturb-weights"
 epsilon = 0.05
 seed = [0, 1]
 when = { epochs = 20 }
+[[metrics]]
+kind = "distance"
+to = "control"
+every = 60
 """
 
 # Results do not depend on it, but what is written when does.
