@@ -119,10 +119,10 @@ TEST_CASE("the first release has what its experiments need") {
                                                     "subset-examples",
                                                     "drop-classes",
                                                     "reorder-examples"});
-  CHECK(schema.names(Family::Metric) == Names{"loss", "accuracy", "weight-norm", "norm-ratio",
-                                              "distance", "cosine-similarity", "agreement", "kl-divergence",
-                                              "loss-barrier", "cka", "gradient-norm",
-                                              "hessian-eigenvalue", "hessian-trace", "sharpness"});
+  CHECK(schema.names(Family::Metric) ==
+        Names{"loss", "accuracy", "weight-norm", "norm-ratio", "distance", "cosine-similarity",
+              "agreement", "kl-divergence", "loss-barrier", "cka", "gradient-norm",
+              "hessian-eigenvalue", "hessian-trace", "sharpness"});
   CHECK(schema.names(Family::Plot) == Names{"curves", "contrasts", "heatmap"});
 }
 

@@ -160,10 +160,9 @@ TEST_CASE("a schedule that ends with the run is in force through the step at whi
   };
   CHECK(cosine("3").timeline.stretches[0].condition.integer("schedule.horizon") == 30);
   CHECK(cosine("3").id != cosine("4").id);
-  CHECK(
-      declared(kBase + "[schedule]\nkind = 'cosine'\nhorizon = 30\n", {"train.epochs=4"})
-          .trial(0, 0)
-          .id == cosine("3").id);
+  CHECK(declared(kBase + "[schedule]\nkind = 'cosine'\nhorizon = 30\n", {"train.epochs=4"})
+            .trial(0, 0)
+            .id == cosine("3").id);
 }
 
 TEST_CASE(

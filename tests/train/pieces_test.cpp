@@ -2,12 +2,12 @@
 #include <limits>
 
 #include "doctest_torch.h"
+#include "perturb/core/name_pattern.h"
 #include "perturb/core/random.h"
 #include "perturb/core/registry.h"
 #include "perturb/train/draw.h"
 #include "perturb/train/flat_state.h"
 #include "perturb/train/layers.h"
-#include "perturb/core/name_pattern.h"
 #include "train/finite_watch.h"
 
 namespace perturb {

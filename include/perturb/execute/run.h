@@ -44,7 +44,7 @@ struct RunCounts {
   std::size_t interrupted = 0;  ///< stopped under way
   std::size_t not_started = 0;  ///< or whose later stages were not
   std::int64_t steps = 0;       ///< taken
-  std::vector<bool> over;  ///< by stage: it ended well
+  std::vector<bool> over;       ///< by stage: it ended well
   /// Stages that could not begin because their checkpoint cannot be read. They and what would have
   /// gone on from them have to be planned anew.
   std::vector<std::size_t> lost;
