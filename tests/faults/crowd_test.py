@@ -55,6 +55,7 @@ class Crowd(lab.FaultTest):
                             db.execute("BEGIN")
                             n = db.execute("SELECT count(*) FROM results").fetchone()
                             part = db.execute("SELECT state, count(*) FROM measurements "
+                                              "WHERE NOT reference "
                                               "GROUP BY state HAVING count(*) <> 4").fetchall()
                             again = db.execute("SELECT count(*) FROM results").fetchone()
                             db.execute("COMMIT")

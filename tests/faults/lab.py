@@ -72,7 +72,7 @@ when = { epochs = 20 }
 [[metrics]]
 kind = "distance"
 to = "control"
-every = 60
+every = { epochs = 8 } # also at the end of 24
 """
 
 # Results do not depend on it, but what is written when does.
