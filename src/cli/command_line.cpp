@@ -120,6 +120,7 @@ std::unique_ptr<CLI::App> make_command_line(Context& context) {
   add_diff(*app, context);
   add_query(*app, context);
   add_audit(*app, context);
+  add_report(*app, context);
   add_export(*app, context);
   add_verify(*app, context);
   add_gc(*app, context);

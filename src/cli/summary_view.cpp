@@ -16,7 +16,7 @@ constexpr std::size_t kMostRows = 60;
 
 }  // namespace
 
-void SummaryArguments::add_to(CLI::App& command) {
+void SummaryArguments::add_selection_to(CLI::App& command) {
   // Commas are taken care of in options(): those in steps_to(test.accuracy,0.8) separate nothing.
   command
       .add_option("--metric", metrics,
@@ -32,15 +32,21 @@ void SummaryArguments::add_to(CLI::App& command) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("FACTOR[,FACTOR]");
+}
+
+void SummaryArguments::add_all_to(CLI::App& command) {
   command.add_flag("--all", all, "Every row, however many there are");
 }
 
-void SummaryArguments::add_views_to(CLI::App& command) {
+void SummaryArguments::add_place_to(CLI::App& command) {
   command
       .add_option("--at", at,
                   "Where in the run: last, best (each trial's own), a step (controls at the same "
                   "epoch), or epoch:N")
       ->type_name("PLACE");
+}
+
+void SummaryArguments::add_views_to(CLI::App& command) {
   command.add_flag("--seeds", seeds, "Every replicate as a row of its own");
   command.add_flag("--csv", csv, "As CSV, every figure with all its digits");
 }

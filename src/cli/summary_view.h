@@ -23,9 +23,13 @@ struct SummaryArguments {
   bool seeds = false;  ///< a row a trial
   bool csv = false;
 
-  /// What to show: --metric, --by, --all.
-  void add_to(CLI::App& command);
-  /// Other views of it, which `run` has no use for: --at, --seeds, --csv.
+  /// What to show: --metric, --by.
+  void add_selection_to(CLI::App& command);
+  /// --at
+  void add_place_to(CLI::App& command);
+  /// How: --all.
+  void add_all_to(CLI::App& command);
+  /// --seeds, --csv.
   void add_views_to(CLI::App& command);
   SummaryOptions options() const;
 };
