@@ -60,6 +60,7 @@ void add_run(CLI::App& app, Context& context);
 void add_status(CLI::App& app, Context& context);
 void add_why(CLI::App& app, Context& context);
 void add_show(CLI::App& app, Context& context);
+void add_plot(CLI::App& app, Context& context);
 void add_diff(CLI::App& app, Context& context);
 void add_query(CLI::App& app, Context& context);
 void add_audit(CLI::App& app, Context& context);

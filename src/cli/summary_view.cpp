@@ -1,7 +1,5 @@
 #include "cli/summary_view.h"
 
-#include <optional>
-
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
@@ -76,23 +74,27 @@ void note_fingerprints(Context& context, const std::string& experiment, const St
                                  printable(std::get<std::string>(row[0]))));
 }
 
-void show_summary(Context& context, const Experiment& experiment, const Plan& plan,
-                  const Store& store, const SummaryArguments& arguments) {
-  const SummaryOptions options = arguments.options();
-  const std::vector<Quantity> wanted = quantities(experiment, options.metrics, options.at);
-  check_at(experiment, wanted, options.at);
+Results results_of(const Experiment& experiment, const Plan& plan, const Store& store) {
   std::vector<Digest> trials;
   std::vector<Step> ends;
   for (const Planned& planned : plan.trials) {
     trials.push_back(planned.trial);
     ends.push_back(planned.end);
   }
-  const auto observations = observe(experiment, store, trials, ends, wanted, options.at);
-  const Summary summary = summarise(experiment, observations, options);
-  std::optional<std::vector<Replicate>> raw;
-  if (arguments.seeds) raw = replicates(experiment, summary, observations);
+  return {experiment, store, std::move(trials), std::move(ends)};
+}
+
+void show_summary(Context& context, const Experiment& experiment, const Plan& plan,
+                  const Store& store, const SummaryArguments& arguments) {
+  const SummaryOptions options = arguments.options();
+  const Results results = results_of(experiment, plan, store);
+  // Raw values cost making every trial.
+  const Results::View view =
+      arguments.seeds ? results.view(options) : Results::View{results.summary(options), {}};
+  const Summary& summary = view.summary;
+  const auto* raw = arguments.seeds ? &view.replicates : nullptr;
   if (context.json) {
-    context.out.write(to_json(summary, raw ? &*raw : nullptr));
+    context.out.write(to_json(summary, raw));
     return;
   }
   if (arguments.csv) {

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "perturb/experiment/experiment.h"
 #include "perturb/plan/plan.h"
+#include "perturb/report/results.h"
 #include "perturb/report/summary.h"
 
 namespace CLI {
@@ -37,6 +38,9 @@ struct SummaryArguments {
 /// Says on stderr when results that stand side by side were computed by different libraries or on
 /// different kinds of machine: they are used, but need not agree in the last bits (law 3).
 void note_fingerprints(Context& context, const std::string& experiment, const Store& store);
+
+/// What the store knows of the plan's trials; experiment and store must outlive it.
+Results results_of(const Experiment& experiment, const Plan& plan, const Store& store);
 
 void show_summary(Context& context, const Experiment& experiment, const Plan& plan,
                   const Store& store, const SummaryArguments& arguments);

@@ -5,7 +5,7 @@
 
 #include "perturb/report/table.h"
 #include "report/page/assets.h"
-#include "report/page/cells.h"
+#include "report/page/answers.h"
 #include "report/page/html.h"
 
 namespace perturb {

@@ -10,7 +10,7 @@
 #include "perturb/report/report.h"
 #include "perturb/report/table.h"
 #include "report/figures.h"
-#include "report/page/cells.h"
+#include "report/page/answers.h"
 #include "report/page/figure_html.h"
 #include "report/page/html.h"
 #include "report/page/page.h"

@@ -1,4 +1,4 @@
-#include "report/page/cells.h"
+#include "report/page/answers.h"
 
 #include <algorithm>
 
