@@ -122,9 +122,11 @@ std::unique_ptr<CLI::App> make_command_line(Context& context) {
   add_status(*app, context);
   add_why(*app, context);
   add_show(*app, context);
+  add_plot(*app, context);
   add_diff(*app, context);
   add_query(*app, context);
   add_audit(*app, context);
+  add_report(*app, context);
   add_export(*app, context);
   add_verify(*app, context);
   add_gc(*app, context);

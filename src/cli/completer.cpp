@@ -94,7 +94,7 @@ class Completer {
     const std::string name = option.get_name();
     if (name == "--color") {
       for (const char* when : {"auto", "always", "never"}) offer(when);
-    } else if (is_one_of(name, {"--store", "--data"})) {
+    } else if (is_one_of(name, {"--store", "--data", "--out"})) {
       offer(kFolders);
     } else if (name == "--plugin") {
       offer(kAnyFiles);
@@ -104,6 +104,9 @@ class Completer {
       for (const char* table : {"results", "contrasts"}) offer(table);
     } else if (name == "--at") {
       for (const char* place : {"last", "best", "epoch:"}) offer(place);
+    } else if (name == "--kind") {
+      for (const Component* component : schema_.all(Family::Plot))
+        offer(component->name, component->help);
     } else if (name == "--by") {
       paths("");
     }
@@ -116,7 +119,7 @@ class Completer {
       if (name == "describe") components();
     } else if (name == "completion") {
       for (const char* shell : {"bash", "zsh", "fish"}) offer(shell);
-    } else if (is_one_of(name, {"check", "plan", "run", "show", "status", "query", "export",
+    } else if (is_one_of(name, {"check", "plan", "run", "show", "plot", "status", "query", "export",
                                 "verify", "gc"})) {
       if (positionals_.empty())
         offer(kTomlFiles);

@@ -35,6 +35,8 @@ std::string type_name(Type type) {
       return "list of integers";
     case Type::FloatList:
       return "list of floats";
+    case Type::StringList:
+      return "list of strings";
     case Type::File:
       return "path of a file";
     case Type::Selection:

@@ -9,6 +9,7 @@
 
 #include "cli/engine_loader.h"
 #include "cli/plugin_probe.h"
+#include "perturb/report/plot.h"
 
 namespace perturb {
 
@@ -136,6 +137,12 @@ void load_exact_plugins(Context& context, const std::vector<std::string>& exact)
     if (!file.libtorch.empty()) require_libtorch(file, load_training_half());
     add(context, file);
   }
+}
+
+Registry<Plotter> all_plotters(const Context& context) {
+  Registry<Plotter> all = plotters();
+  for (const LoadedPlugin& loaded : context.plugins) loaded.plugin->add_to(all);
+  return all;
 }
 
 std::string command_of_run(const Context& context) {

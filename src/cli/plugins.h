@@ -9,6 +9,7 @@
 
 #include "cli/commands.h"
 #include "perturb/experiment/experiment.h"
+#include "perturb/report/plot.h"
 
 namespace perturb {
 
@@ -24,6 +25,9 @@ void load_plugins(Context& context, const std::vector<NamedPlugin>& named,
 /// Error(Usage) where a file is not what it was.
 std::vector<std::string> exact_plugins(const Context& context);
 void load_exact_plugins(Context& context, const std::vector<std::string>& exact);
+
+/// The built-in ones and those of plugins.
+Registry<Plotter> all_plotters(const Context& context);
 
 /// The command line for the store's record of a run, with the plugins as a comment.
 std::string command_of_run(const Context& context);

@@ -14,6 +14,7 @@
 #include "cli/experiment_arguments.h"
 #include "cli/plan_view.h"
 #include "cli/plugins.h"
+#include "cli/report_writer.h"
 #include "cli/run_display.h"
 #include "cli/stop_signals.h"
 #include "cli/summary_view.h"
@@ -35,6 +36,8 @@ struct Options {
   bool fail_fast = false;
   bool dry_run = false;
   bool quiet = false;
+  bool report = false;
+  std::filesystem::path page;
 };
 
 /// Says what stands in the way before anything is created or trained.
@@ -106,6 +109,7 @@ struct Training {
   const Experiment& experiment;
   const Plan& plan;
   Store& store;
+  ReportWriter* report = nullptr;
 };
 
 void warn(Context& context, const std::string& text) {
@@ -188,6 +192,9 @@ Trained train(const Training& training) {
               display.say(
                   "stopping: stages under way end at their next step; once more stops at once");
             display.tick(running);
+            if (!training.report) return;
+            if (const std::string trouble = training.report->follow(plan); !trouble.empty())
+              display.say("warning: " + trouble);
           },
   };
   const auto executor = make_executor(options.executor, context, *engine, store.folder(),
@@ -256,6 +263,18 @@ ExitCode run(Context& context, const Options& options) {
   require_data(loaded);  // data that only a variation uses
   if (options.shuffle) shuffle(plan, *options.shuffle);
   declare(store, experiment, plan);
+  std::optional<ReportWriter> report;
+  if (options.report || !options.page.empty()) {
+    report.emplace(context, experiment, store,
+                   ReportWriter::Options{.file = options.arguments.file,
+                                         .page = options.page,
+                                         .summary = options.summary.options()});
+  }
+  const auto write_report = [&] {
+    if (!report) return;
+    report->write(plan);
+    if (!options.quiet) context.err.line("report: " + printable(report->page().string()));
+  };
 
   ExitCode code = ExitCode::Done;
   if (plan.stages.empty()) {
@@ -265,14 +284,19 @@ ExitCode run(Context& context, const Options& options) {
           fmt::format("nothing to train: the store has all {}", counted(plan.distinct, "trial")));
   }
   while (!plan.stages.empty()) {
-    const Trained trained = train({context, options, experiment, plan, store});
-    if (trained.code != ExitCode::Done && trained.code != ExitCode::SomeFailed) return trained.code;
+    const Trained trained =
+        train({context, options, experiment, plan, store, report ? &*report : nullptr});
+    if (trained.code != ExitCode::Done && trained.code != ExitCode::SomeFailed) {
+      write_report();
+      return trained.code;
+    }
     code = std::max(code, trained.code);
     if (!trained.again) break;
     plan = make_plan(experiment, store);
   }
   show_summary(context, experiment, plan, store, options.summary);
   note_fingerprints(context, experiment.name(), store);
+  write_report();
   return failed_before(plan) ? ExitCode::SomeFailed : code;
 }
 
@@ -300,7 +324,11 @@ void add_run(CLI::App& app, Context& context) {
       ->type_name("SEED");
   command->add_flag("--dry-run", options->dry_run, "Show the plan and train nothing");
   command->add_flag("-q,--quiet", options->quiet, "No progress; failures are still told");
-  options->summary.add_to(*command);
+  command->add_flag("--report", options->report,
+                    "Keep a page up to date meanwhile, named like the experiment (`report`)");
+  command->add_option("--report-file", options->page, "The same, written there")->type_name("FILE");
+  options->summary.add_selection_to(*command);
+  options->summary.add_all_to(*command);
   context.on(command, [&context, options] { return run(context, *options); });
 }
 

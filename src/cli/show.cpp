@@ -23,7 +23,9 @@ void add_show(CLI::App& app, Context& context) {
   };
   auto options = std::make_shared<Options>();
   options->arguments.add_to(*command);
-  options->summary.add_to(*command);
+  options->summary.add_selection_to(*command);
+  options->summary.add_all_to(*command);
+  options->summary.add_place_to(*command);
   options->summary.add_views_to(*command);
   context.on(command, [&context, options] {
     if (options->summary.csv && context.json)

@@ -1,7 +1,5 @@
 #include "cli/summary_view.h"
 
-#include <optional>
-
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
@@ -16,7 +14,7 @@ constexpr std::size_t kMostRows = 60;
 
 }  // namespace
 
-void SummaryArguments::add_to(CLI::App& command) {
+void SummaryArguments::add_selection_to(CLI::App& command) {
   // Commas are taken care of in options(): those in steps_to(test.accuracy,0.8) separate nothing.
   command
       .add_option("--metric", metrics,
@@ -32,15 +30,21 @@ void SummaryArguments::add_to(CLI::App& command) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("FACTOR[,FACTOR]");
+}
+
+void SummaryArguments::add_all_to(CLI::App& command) {
   command.add_flag("--all", all, "Every row, however many there are");
 }
 
-void SummaryArguments::add_views_to(CLI::App& command) {
+void SummaryArguments::add_place_to(CLI::App& command) {
   command
       .add_option("--at", at,
                   "Where in the run: last, best (each trial's own), a step (controls at the same "
                   "epoch), or epoch:N")
       ->type_name("PLACE");
+}
+
+void SummaryArguments::add_views_to(CLI::App& command) {
   command.add_flag("--seeds", seeds, "Every replicate as a row of its own");
   command.add_flag("--csv", csv, "As CSV, every figure with all its digits");
 }
@@ -70,23 +74,27 @@ void note_fingerprints(Context& context, const std::string& experiment, const St
                                  printable(std::get<std::string>(row[0]))));
 }
 
-void show_summary(Context& context, const Experiment& experiment, const Plan& plan,
-                  const Store& store, const SummaryArguments& arguments) {
-  const SummaryOptions options = arguments.options();
-  const std::vector<Quantity> wanted = quantities(experiment, options.metrics, options.at);
-  check_at(experiment, wanted, options.at);
+Results results_of(const Experiment& experiment, const Plan& plan, const Store& store) {
   std::vector<Digest> trials;
   std::vector<Step> ends;
   for (const Planned& planned : plan.trials) {
     trials.push_back(planned.trial);
     ends.push_back(planned.end);
   }
-  const auto observations = observe(experiment, store, trials, ends, wanted, options.at);
-  const Summary summary = summarise(experiment, observations, options);
-  std::optional<std::vector<Replicate>> raw;
-  if (arguments.seeds) raw = replicates(experiment, summary, observations);
+  return {experiment, store, std::move(trials), std::move(ends)};
+}
+
+void show_summary(Context& context, const Experiment& experiment, const Plan& plan,
+                  const Store& store, const SummaryArguments& arguments) {
+  const SummaryOptions options = arguments.options();
+  const Results results = results_of(experiment, plan, store);
+  // Raw values cost making every trial.
+  const Results::View view =
+      arguments.seeds ? results.view(options) : Results::View{results.summary(options), {}};
+  const Summary& summary = view.summary;
+  const auto* raw = arguments.seeds ? &view.replicates : nullptr;
   if (context.json) {
-    context.out.write(to_json(summary, raw ? &*raw : nullptr));
+    context.out.write(to_json(summary, raw));
     return;
   }
   if (arguments.csv) {

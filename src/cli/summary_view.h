@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "perturb/experiment/experiment.h"
 #include "perturb/plan/plan.h"
+#include "perturb/report/results.h"
 #include "perturb/report/summary.h"
 
 namespace CLI {
@@ -23,9 +24,13 @@ struct SummaryArguments {
   bool seeds = false;  ///< a row a trial
   bool csv = false;
 
-  /// What to show: --metric, --by, --all.
-  void add_to(CLI::App& command);
-  /// Other views of it, which `run` has no use for: --at, --seeds, --csv.
+  /// What to show: --metric, --by.
+  void add_selection_to(CLI::App& command);
+  /// --at
+  void add_place_to(CLI::App& command);
+  /// How: --all.
+  void add_all_to(CLI::App& command);
+  /// --seeds, --csv.
   void add_views_to(CLI::App& command);
   SummaryOptions options() const;
 };
@@ -33,6 +38,9 @@ struct SummaryArguments {
 /// Says on stderr when results that stand side by side were computed by different libraries or on
 /// different kinds of machine: they are used, but need not agree in the last bits (law 3).
 void note_fingerprints(Context& context, const std::string& experiment, const Store& store);
+
+/// What the store knows of the plan's trials; experiment and store must outlive it.
+Results results_of(const Experiment& experiment, const Plan& plan, const Store& store);
 
 void show_summary(Context& context, const Experiment& experiment, const Plan& plan,
                   const Store& store, const SummaryArguments& arguments);

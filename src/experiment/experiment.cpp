@@ -161,6 +161,46 @@ const std::string& Experiment::description() const { return state_->declared.des
 const std::string& Experiment::source() const { return state_->source; }
 const std::vector<MetricSpec>& Experiment::metrics() const { return state_->declared.metrics; }
 const std::vector<PlotSpec>& Experiment::plots() const { return state_->declared.plots; }
+PlotSpec Experiment::plot(const std::vector<std::string>& settings) const {
+  Problems problems;
+  Node entry;
+  entry.place.source = std::make_shared<const Source>(Source{"command line", {}});
+  std::vector<Override> read;
+  std::vector<std::string> said;
+  for (const auto& text : settings) {
+    auto setting = parse_override(text, problems.errors);
+    if (setting.values.empty()) continue;
+    if (entry.find(setting.path))
+      problems.error(setting.place, fmt::format("\"{}\" is said twice", setting.path));
+    entry.entries.push_back({setting.path, setting.place, setting.values.front()});
+    read.push_back(std::move(setting));
+    said.push_back(text.substr(text.find('=') + 1));
+  }
+  const auto* kind = entry.find("kind");
+  const auto* component = kind ? state_->schema->find(Family::Plot, kind->text) : nullptr;
+  for (std::size_t i = 0; i < read.size(); ++i) {
+    const auto* parameter = component ? component->find(read[i].path) : nullptr;
+    const bool list =
+        read[i].path == "average_over" || (parameter && parameter->type == Type::StringList);
+    Node& value = entry.entries[i].value;
+    // at=1200 is a place, which has to be in quotes in a file.
+    if (parameter && parameter->type == Type::String && value.kind != Node::Kind::String) {
+      value.kind = Node::Kind::String;
+      value.text = said[i];
+      continue;
+    }
+    if (read[i].values.size() == 1 && (!list || value.kind == Node::Kind::Array)) continue;
+    value = {};
+    value.kind = Node::Kind::Array;
+    value.place = read[i].values.front().place;
+    value.items = std::move(read[i].values);
+  }
+  std::optional<PlotSpec> spec;
+  if (!problems.any()) spec = read_plot(state_->declared, entry, state_->fields, {}, problems);
+  if (problems.any() || !spec) throw InvalidExperiment(std::move(problems.errors));
+  return std::move(*spec);
+}
+
 const std::vector<Diagnostic>& Experiment::warnings() const { return state_->warnings; }
 const std::vector<std::string>& Experiment::factors() const { return state_->factors; }
 const std::vector<Diagnostic>& Experiment::unsupported() const {
@@ -178,35 +218,31 @@ Trial Experiment::trial(std::size_t variation, std::size_t alternative) const {
   return state_->trial(variation, alternative);
 }
 
-namespace {
-std::string label_of(const Part& part, std::size_t number, const Point& point, bool seeds) {
-  std::string text = part.kind == "set" ? std::string() : part.kind;
-  for (const auto* setting : point) {
-    if (setting->part != number || (!seeds && is_seed(setting->path))) continue;
-    const auto said = described(*setting);
-    if (!said.empty()) text += (text.empty() ? "" : " ") + said;
-  }
-  return text.empty() ? part.kind : text;
-}
-
-std::string label_of(const Entered& entered, const Point& point, bool seeds) {
-  std::string text;
-  for (std::size_t i = 0; i < entered.parts.size(); ++i)
-    text += (i > 0 ? " and " : "") + label_of(entered.parts[i], i, point, seeds);
-  return text;
-}
-}  // namespace
-
 std::string Experiment::label(std::size_t alternative) const {
-  if (alternative == 0) return "control";
-  const auto [entered, choice] = state_->alternative(alternative - 1);
-  return label_of(*entered, choice, true);
+  return group(alternative, {}, true);
 }
 
-std::string Experiment::group(std::size_t alternative) const {
+std::string Experiment::group(std::size_t alternative, const std::vector<std::string>& factors,
+                              bool seeds) const {
   if (alternative == 0) return "control";
   const auto [entered, choice] = state_->alternative(alternative - 1);
-  return label_of(*entered, choice, false);
+  const auto said = [&, entered = entered](const Setting& setting) {
+    if (!seeds && is_seed(setting.path)) return false;
+    return setting.path == "when" || factors.empty() ||
+           std::ranges::find(factors, factor_name(*entered, setting)) == factors.end();
+  };
+  std::string text;
+  for (std::size_t i = 0; i < entered->parts.size(); ++i) {
+    const std::string& kind = entered->parts[i].kind;
+    std::string part = kind == "set" ? std::string() : kind;
+    for (const auto* setting : choice) {
+      if (setting->part != i || !said(*setting)) continue;
+      const auto words = described(*setting);
+      if (!words.empty()) part += (part.empty() ? "" : " ") + words;
+    }
+    text += (i > 0 ? " and " : "") + (part.empty() ? kind : part);
+  }
+  return text;
 }
 
 const DataFacts& Experiment::data(const Trial& trial) const {

@@ -91,6 +91,8 @@ std::string_view name_of(Type type) {
       return "a list of integers";
     case Type::FloatList:
       return "a list of numbers";
+    case Type::StringList:
+      return "a list of strings";
     case Type::File:
       return "a file name";
     case Type::Selection:
@@ -264,6 +266,15 @@ std::optional<Value> number_list(const Node& node, Type type) {
   return Value(std::move(list));
 }
 
+std::optional<Value> string_list(const Node& node) {
+  List list;
+  for (const auto& item : node.items) {
+    if (item.kind != Node::Kind::String) return std::nullopt;
+    list.emplace_back(item.text);
+  }
+  return Value(std::move(list));
+}
+
 /// The value if the node has the parameter's type.
 std::optional<Value> typed(const Node& node, const Parameter& p) {
   switch (p.type) {
@@ -279,6 +290,9 @@ std::optional<Value> typed(const Node& node, const Parameter& p) {
     case Type::IntList:
     case Type::FloatList:
       if (node.kind == Node::Kind::Array) return number_list(node, p.type);
+      break;
+    case Type::StringList:
+      if (node.kind == Node::Kind::Array) return string_list(node);
       break;
     case Type::File:
     case Type::Selection:

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "perturb/core/name_pattern.h"
+
 namespace perturb {
 namespace {
 
@@ -51,6 +53,16 @@ class Reader {
     each_table(root, "plots", [this](const Node& entry) { read_plot(entry); });
     if (const auto* node = root.find("checkpoints")) read_checkpoints(*node);
     return std::move(out_);
+  }
+
+  /// A plot of what was declared already.
+  std::optional<PlotSpec> read_plot(const Declaration& declared, const Node& entry) {
+    out_.metrics = declared.metrics;
+    out_.interventions = declared.interventions;
+    for (const auto& path : declared.variations.paths()) varied_[path] = {};
+    read_plot(entry);
+    if (out_.plots.empty()) return std::nullopt;
+    return std::move(out_.plots.front());
   }
 
  private:
@@ -771,15 +783,16 @@ class Reader {
     PlotSpec spec;
     spec.kind = component->name;
     if (!read_parameters(entry, *component, {"average_over"}, spec.parameters)) return;
-    if (const auto found = spec.parameters.find("metric"); found != spec.parameters.end()) {
-      std::vector<std::string> labels;
-      for (const auto& metric : out_.metrics) labels.push_back(metric.label);
-      if (std::find(labels.begin(), labels.end(), found->second.as_string()) == labels.end()) {
-        const auto* node = entry.find("metric");
-        problems_.error(node ? node->place : entry.place,
-                        fmt::format("no metric \"{}\" is measured", found->second.as_string()),
-                        suggestion(found->second.as_string(), labels));
-      }
+    for (const auto& [name, value] : spec.parameters) {
+      const Selects selects = component->find(name)->selects;
+      const auto* node = entry.find(name);
+      const Place& place = node ? node->place : entry.place;
+      if (!value.is_list() && selects != Selects::Nothing)
+        check_selected(value.as_string(), selects, place);
+      if (!value.is_list() || selects == Selects::Nothing) continue;
+      for (std::size_t i = 0; i < value.as_list().size(); ++i)
+        check_selected(value.as_list()[i].as_string(), selects,
+                       node ? node->items[i].place : place);
     }
     if (const auto* over = entry.find("average_over")) {
       if (over->kind != Node::Kind::Array) {
@@ -791,9 +804,29 @@ class Reader {
     out_.plots.push_back(std::move(spec));
   }
 
-  void read_average(const Node& item, PlotSpec& spec) {
+  /// What a plot names must be there.
+  void check_selected(const std::string& text, Selects selects, const Place& place) {
+    if (text.empty()) return;
+    if (selects == Selects::Factor) {
+      check_varies(text, place);
+      return;
+    }
+    std::vector<std::string> labels;
+    for (const auto& metric : out_.metrics) {
+      if (metric.every.kind != Every::Kind::Never) labels.push_back(metric.label);
+    }
+    const bool there = std::any_of(labels.begin(), labels.end(), [&](const std::string& label) {
+      return label == text || (selects == Selects::Metrics && matches(text, label));
+    });
+    if (!there) {
+      problems_.error(place, fmt::format("no metric \"{}\" is measured", text),
+                      suggestion(text, labels));
+    }
+  }
+
+  bool check_varies(const std::string& factor, const Place& place) {
     std::vector<std::string> vary;
-    for (const auto& [path, place] : varied_) vary.push_back(path);
+    for (const auto& [path, where] : varied_) vary.push_back(path);
     for (const auto& entered : out_.interventions) {
       for (const auto& axis : entered.grid.axes) {
         for (const auto& choice : axis.choices) {
@@ -803,13 +836,14 @@ class Reader {
         }
       }
     }
-    if (item.kind != Node::Kind::String ||
-        std::find(vary.begin(), vary.end(), item.text) == vary.end()) {
-      problems_.error(item.place, fmt::format("\"{}\" does not vary in this experiment", item.text),
-                      suggestion(item.text, vary));
-      return;
-    }
-    spec.average_over.push_back(item.text);
+    if (std::find(vary.begin(), vary.end(), factor) != vary.end()) return true;
+    problems_.error(place, fmt::format("\"{}\" does not vary in this experiment", factor),
+                    suggestion(factor, vary));
+    return false;
+  }
+
+  void read_average(const Node& item, PlotSpec& spec) {
+    if (check_varies(item.text, item.place)) spec.average_over.push_back(item.text);
   }
 
   const Fields& fields_;
@@ -849,6 +883,12 @@ Declaration read_declaration(const std::shared_ptr<const Source>& source,
   // Of a text that is not TOML nothing else can be said.
   if (problems.any()) return {};
   return Reader(fields, folder, problems).read(root, overrides);
+}
+
+std::optional<PlotSpec> read_plot(const Declaration& declared, const Node& entry,
+                                  const Fields& fields, const std::filesystem::path& folder,
+                                  Problems& problems) {
+  return Reader(fields, folder, problems).read_plot(declared, entry);
 }
 
 }  // namespace perturb

@@ -53,6 +53,11 @@ struct Declaration {
   std::vector<Diagnostic> unsupported;
 };
 
+/// A plot of a declared experiment from a table as under [[plots]]; nothing if something is wrong.
+std::optional<PlotSpec> read_plot(const Declaration& declared, const Node& entry,
+                                  const Fields& fields, const std::filesystem::path& folder,
+                                  Problems& problems);
+
 Declaration read_declaration(const std::shared_ptr<const Source>& source,
                              const std::filesystem::path& folder,
                              const std::vector<std::string>& overrides, const Fields& fields,

@@ -41,6 +41,8 @@ bool fits(const Value& value, Type type) {
       return all_of(value, &Value::is_int);
     case Type::FloatList:
       return all_of(value, &Value::is_number);
+    case Type::StringList:
+      return all_of(value, &Value::is_string);
     case Type::String:
     case Type::File:
     case Type::Selection:
@@ -63,6 +65,7 @@ void make_floats(Value& value) {
 bool is_taken(Family family, std::string_view name) {
   if (name == "kind") return true;
   if (family == Family::Metric) return name == "every";
+  if (family == Family::Plot) return name == "average_over";
   if (family == Family::Intervention)
     return name == "when" || name == "set" || name == "zip" || name == "alone" ||
            name == "together";
@@ -159,6 +162,10 @@ void Plugin::metric(Component description, MetricFactory factory) {
   add(Family::Metric, std::move(description), factories_.metrics, std::move(factory));
 }
 
+void Plugin::plot(Component description, Plotter plotter) {
+  add(Family::Plot, std::move(description), plotters_, std::move(plotter));
+}
+
 bool Plugin::trains() const {
   return std::any_of(components_.begin(), components_.end(),
                      [](const Component& component) { return component.family != Family::Plot; });
@@ -188,5 +195,7 @@ void Plugin::add_to(Registries& registries) const {
   copy(factories_.interventions, registries.interventions);
   copy(factories_.metrics, registries.metrics);
 }
+
+void Plugin::add_to(Registry<Plotter>& plotters) const { copy(plotters_, plotters); }
 
 }  // namespace perturb

@@ -8,33 +8,11 @@
 #include "perturb/report/summary.h"
 #include "perturb/report/table.h"
 #include "report/figures.h"
+#include "report/summary_tables.h"
 
 namespace perturb {
 
 namespace {
-
-/// Why there is no figure; empty if there is one.
-std::string lack(const Replicate& replicate, const Reading& reading) {
-  switch (replicate.standing) {
-    case Standing::Missing:
-      return "to run";
-    case Standing::Diverged:
-      return "diverged";
-    case Standing::Failed:
-      return "failed";
-    case Standing::Done:
-      break;
-  }
-  switch (reading.lack) {
-    case Reading::Lack::Unmeasured:
-      return "not measured";
-    case Reading::Lack::Never:
-      return "never";
-    case Reading::Lack::None:
-      break;
-  }
-  return std::isfinite(reading.value) ? "" : fmt::format("{}", reading.value);
-}
 
 std::string table(const Summary& summary, const std::vector<Replicate>& replicates,
                   std::size_t quantity, const SummaryStyle& style) {

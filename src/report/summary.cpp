@@ -10,6 +10,7 @@
 
 #include "perturb/core/diagnostic.h"
 #include "perturb/core/error.h"
+#include "report/factors.h"
 
 namespace perturb {
 
@@ -19,32 +20,27 @@ bool contains(const std::vector<std::string>& all, std::string_view one) {
   return std::find(all.begin(), all.end(), one) != all.end();
 }
 
-/// Whether the factor is a field of the condition; otherwise it belongs to an intervention.
-bool is_field(std::string_view factor) {
-  const std::string_view section = factor.substr(0, factor.find('.'));
-  return std::any_of(sections().begin(), sections().end(),
-                     [&](const Section& known) { return known.name == section; });
-}
-
-bool is_seed(std::string_view factor) {
-  if (is_field(factor)) return factor.starts_with("seeds.");
-  return factor.ends_with(".seed") || factor.starts_with("set.seeds.");
+void check_varies(const Experiment& experiment, const std::vector<std::string>& factors) {
+  for (const std::string& factor : factors) {
+    if (contains(experiment.factors(), factor)) continue;
+    const std::string near = nearest(factor, experiment.factors());
+    throw Error(ExitCode::Usage, "\"" + factor + "\" does not vary in this experiment",
+                near.empty() ? "" : "did you mean \"" + near + "\"?");
+  }
 }
 
 std::vector<std::string> rows_by(const Experiment& experiment, const SummaryOptions& options) {
-  if (options.by) {
-    for (const std::string& factor : *options.by) {
-      if (contains(experiment.factors(), factor)) continue;
-      const std::string near = nearest(factor, experiment.factors());
-      throw Error(ExitCode::Usage, "\"" + factor + "\" does not vary in this experiment",
-                  near.empty() ? "" : "did you mean \"" + near + "\"?");
-    }
-    return *options.by;
-  }
+  check_varies(experiment, options.average_over);
   std::vector<std::string> by;
-  for (const std::string& factor : experiment.factors()) {
-    if (is_field(factor) && !is_seed(factor)) by.push_back(factor);
+  if (options.by) {
+    check_varies(experiment, *options.by);
+    by = *options.by;
+  } else {
+    for (const std::string& factor : experiment.factors()) {
+      if (names_field(factor) && !names_seed(factor)) by.push_back(factor);
+    }
   }
+  std::erase_if(by, [&](const auto& factor) { return contains(options.average_over, factor); });
   return by;
 }
 
@@ -143,11 +139,11 @@ void correct(std::span<SummaryRow> group, std::size_t quantity) {
 class Sorter {
  public:
   Sorter(const Experiment& experiment, const std::vector<Observation>& observations,
-         std::vector<Quantity> quantities, const At& place, std::vector<std::string> by)
-      : experiment_(experiment), observations_(observations) {
-    summary_.quantities = std::move(quantities);
-    summary_.place = place;
-    summary_.by = std::move(by);
+         const SummaryOptions& options)
+      : experiment_(experiment), observations_(observations), average_over_(options.average_over) {
+    summary_.quantities = quantities(experiment, options.metrics, options.at);
+    summary_.place = options.at;
+    summary_.by = rows_by(experiment, options);
     label_alternatives();
   }
 
@@ -157,7 +153,8 @@ class Sorter {
     for (std::size_t quantity = 0; quantity < summary_.quantities.size(); ++quantity)
       figure(quantity);
     for (const std::string& factor : experiment_.factors()) {
-      const bool replicated = is_field(factor) || is_seed(factor);
+      const bool replicated =
+          names_field(factor) || names_seed(factor) || contains(average_over_, factor);
       if (replicated && !contains(summary_.by, factor)) summary_.replicates.push_back(factor);
     }
     return std::move(summary_);
@@ -166,13 +163,13 @@ class Sorter {
  private:
   void label_alternatives() {
     const bool split = std::any_of(summary_.by.begin(), summary_.by.end(), [](const auto& factor) {
-      return !is_field(factor) && is_seed(factor);
+      return !names_field(factor) && names_seed(factor);
     });
     for (std::size_t a = 0; a <= experiment_.alternatives(); ++a) {
-      alternatives_.push_back(labels_.of(split ? experiment_.label(a) : experiment_.group(a)));
+      alternatives_.push_back(labels_.of(experiment_.group(a, average_over_, split)));
     }
     for (const std::string& factor : summary_.by) {
-      if (is_field(factor)) fields_.push_back(factor);
+      if (names_field(factor)) fields_.push_back(factor);
     }
     summary_.by = fields_;
   }
@@ -271,6 +268,7 @@ class Sorter {
 
   const Experiment& experiment_;
   const std::vector<Observation>& observations_;
+  const std::vector<std::string>& average_over_;
   Summary summary_;
   std::vector<std::string> fields_;        // of summary_.by
   std::vector<std::size_t> alternatives_;  // alternative -> place in labels_
@@ -284,9 +282,7 @@ class Sorter {
 Summary summarise(const Experiment& experiment, const std::vector<Observation>& observations,
                   const SummaryOptions& options) {
   assert(observations.size() == experiment.trials());
-  return Sorter(experiment, observations, quantities(experiment, options.metrics, options.at),
-                options.at, rows_by(experiment, options))
-      .finish();
+  return Sorter(experiment, observations, options).finish();
 }
 
 }  // namespace perturb

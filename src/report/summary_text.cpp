@@ -1,253 +1,36 @@
 #include <algorithm>
-#include <cmath>
-#include <functional>
 
 #include <fmt/format.h>
 
 #include "perturb/report/summary.h"
 #include "perturb/report/table.h"
-#include "report/figures.h"
+#include "report/summary_tables.h"
 
 namespace perturb {
 
 namespace {
 
-/// "10", or "4/5 (1 diverged)".
-std::string replicates(const SummaryRow& row, const SummaryCell& cell) {
-  if (cell.value.n == row.trials) return std::to_string(row.trials);
-  std::string rest;
-  const auto add = [&](std::size_t n, std::string_view what) {
-    if (n > 0) rest += fmt::format("{}{} {}", rest.empty() ? "" : ", ", n, what);
-  };
-  add(row.diverged, "diverged");
-  add(row.failed, "failed");
-  add(cell.not_finite, "not finite");
-  add(cell.never, "never");
-  add(cell.unmeasured, "not measured");
-  add(row.missing, "to run");
-  return fmt::format("{}/{} ({})", cell.value.n, row.trials, rest);
-}
-
-/// "4", or "3/4" where a pair is incomplete.
-std::string pairs(const SummaryCell& cell) {
-  const std::size_t n = cell.against.difference.n;
-  return n == cell.pairs ? std::to_string(n) : fmt::format("{}/{}", n, cell.pairs);
-}
-
-/// "3/4", or "2/4, 1 tie".
-std::string wins(const Comparison& against) {
-  if (against.difference.n == 0) return "";
-  std::string text = fmt::format("{}/{}", against.wins, against.difference.n);
-  if (against.ties > 0)
-    text += fmt::format(", {} tie{}", against.ties, against.ties == 1 ? "" : "s");
-  return text;
-}
-
-std::string probability(const std::optional<double>& p) {
-  if (!p) return "";
-  return *p < 0.001 ? "<0.001" : fmt::format("{:.3f}", *p);
-}
-
-std::string effect(const std::optional<double>& g) {
-  if (!g) return "";
-  return std::fabs(*g) < 1e4 ? fmt::format("{:+.2f}", *g) : fmt::format("{:+.1e}", *g);
-}
-
-/// A table of the rows that `line` has cells for; the levels of their group come before.
-class Rows {
- public:
-  Rows(const Summary& summary, const std::vector<TextTable::Column>& columns)
-      : text_(with_levels(summary, columns)) {}
-
-  void add(const SummaryRow& row, const std::vector<std::string>& cells) {
-    const bool same_group = above_ && *above_ == row.levels;
-    if (above_ && !same_group) text_.add_gap();
+/// At most `style.most_rows` lines, and how many there are more.
+std::string render(const Summary& summary, const SummaryTable& table, const SummaryStyle& style) {
+  TextTable text(table.columns);
+  const std::size_t shown =
+      style.most_rows == 0 ? table.lines.size() : std::min(table.lines.size(), style.most_rows);
+  const std::vector<std::string>* above = nullptr;
+  for (std::size_t i = 0; i < shown; ++i) {
+    const SummaryRow& row = summary.rows[table.lines[i].row];
+    std::vector<std::string> cells = table.lines[i].cells;
+    const bool same_group = above && *above == row.levels;
+    if (above && !same_group) text.add_gap();
     // The levels once a group: what repeats is not read.
-    std::vector<std::string> line =
-        same_group ? std::vector<std::string>(row.levels.size()) : row.levels;
-    line.insert(line.end(), cells.begin(), cells.end());
+    if (same_group) std::fill_n(cells.begin(), row.levels.size(), "");
     const bool trouble = row.diverged + row.failed > 0;
-    text_.add(std::move(line), trouble ? Ink::Yellow : row.control ? Ink::Bold : Ink::Plain);
-    above_ = &row.levels;
+    text.add(std::move(cells), trouble ? Ink::Yellow : row.control ? Ink::Bold : Ink::Plain);
+    above = &row.levels;
   }
-
-  std::string text(const SummaryStyle& style) const {
-    return text_.text({.color = style.color, .width = style.width});
-  }
-
- private:
-  static std::vector<TextTable::Column> with_levels(const Summary& summary,
-                                                    const std::vector<TextTable::Column>& columns) {
-    std::vector<TextTable::Column> all;
-    for (const std::string& factor : summary.by) all.push_back({factor, Align::Right});
-    all.insert(all.end(), columns.begin(), columns.end());
-    return all;
-  }
-
-  TextTable text_;
-  const std::vector<std::string>* above_ = nullptr;
-};
-
-std::size_t shown(const Summary& summary, const SummaryStyle& style) {
-  const std::size_t all = summary.rows.size();
-  return style.most_rows == 0 ? all : std::min(all, style.most_rows);
-}
-
-std::string values(const Summary& summary, std::size_t quantity, const SummaryStyle& style) {
-  Rows rows(summary, {{.title = "intervention", .flexible = true},
-                      {"n"},
-                      {"mean ± sd", Align::Right},
-                      {"95% interval", Align::Right}});
-  const Figures figures(summary, quantity);
-  for (std::size_t i = 0; i < shown(summary, style); ++i) {
-    const SummaryRow& row = summary.rows[i];
-    const SummaryCell& cell = row.cells[quantity];
-    std::string mean = "-";
-    if (cell.value.n > 0) mean = figures.number(cell.value.mean);
-    if (cell.value.sd) mean += " ± " + figures.number(*cell.value.sd);
-    rows.add(row, {row.intervention, replicates(row, cell), mean,
-                   cell.value.n == 1 ? "n = 1" : figures.interval(cell.value.mean_interval)});
-  }
-  std::string all = inked(title(summary, quantity), Ink::Bold, style.color) + "\n";
-  all += rows.text(style);
-  if (const std::size_t more = summary.rows.size() - shown(summary, style); more > 0)
-    all += fmt::format("and {} more rows\n", more);
-  return all;
-}
-
-/// A column of the comparison, and what stands in it.
-struct Compared {
-  TextTable::Column column;
-  std::function<std::string(const SummaryRow&, const SummaryCell&)> cell;
-};
-
-std::vector<Compared> comparison(const Quantity& quantity, const Figures& figures) {
-  const char* won = quantity.better == Better::Neither ? "higher" : "better";
-  return {
-      {{.title = "intervention", .flexible = true},
-       [](const SummaryRow& row, const SummaryCell&) { return row.intervention; }},
-      {{"pairs"}, [](const SummaryRow&, const SummaryCell& cell) { return pairs(cell); }},
-      {{"mean", Align::Right},
-       [&](const SummaryRow&, const SummaryCell& cell) {
-         const Sample& difference = cell.against.difference;
-         return difference.n > 0 ? figures.difference(difference.mean) : std::string("-");
-       }},
-      {{"95% interval", Align::Right},
-       [&](const SummaryRow&, const SummaryCell& cell) {
-         const Sample& difference = cell.against.difference;
-         return difference.n == 1 ? std::string("n = 1")
-                                  : figures.interval(difference.mean_interval);
-       }},
-      {{"g", Align::Right},
-       [](const SummaryRow&, const SummaryCell& cell) { return effect(cell.against.hedges_g); }},
-      {{won}, [](const SummaryRow&, const SummaryCell& cell) { return wins(cell.against); }},
-      {{"p", Align::Right},
-       [](const SummaryRow&, const SummaryCell& cell) { return probability(cell.against.p); }},
-      {{"Holm", Align::Right},
-       [](const SummaryRow&, const SummaryCell& cell) { return probability(cell.against.p_holm); }},
-  };
-}
-
-/// Empty if nothing is compared.
-std::string differences(const Summary& summary, std::size_t quantity, const SummaryStyle& style) {
-  const Figures figures(summary, quantity);
-  std::vector<const SummaryRow*> compared;
-  bool any = false;
-  for (std::size_t i = 0; i < shown(summary, style); ++i) {
-    const SummaryRow& row = summary.rows[i];
-    if (row.control) continue;
-    compared.push_back(&row);
-    any = any || row.cells[quantity].against.difference.n > 0;
-  }
-  if (!any) return "";
-  std::vector<Compared> columns = comparison(summary.quantities[quantity], figures);
-  // What no row has only makes the table wide.
-  std::erase_if(columns, [&](const Compared& column) {
-    return std::ranges::all_of(compared, [&](const SummaryRow* row) {
-      return column.cell(*row, row->cells[quantity]).empty();
-    });
-  });
-  std::vector<TextTable::Column> titles;
-  for (const Compared& column : columns) titles.push_back(column.column);
-  Rows rows(summary, titles);
-  for (const SummaryRow* row : compared) {
-    std::vector<std::string> cells;
-    for (const Compared& column : columns) cells.push_back(column.cell(*row, row->cells[quantity]));
-    rows.add(*row, cells);
-  }
-  return "\n" +
-         inked(printable(summary.quantities[quantity].label) + " minus the control's", Ink::Bold,
-               style.color) +
-         "\n" + rows.text(style);
-}
-
-/// What p_holm cannot be under.
-double least_holm(const SummaryCell& cell) {
-  return least_sign_flip_p(cell.against.difference.n) * static_cast<double>(cell.family);
-}
-
-/// What there is in a summary that needs to be explained.
-struct Said {
-  bool single = false;
-  bool interval = false;
-  bool compared = false;
-  bool tested = false;
-  const SummaryCell* few = nullptr;  // pairs for a p of 0.05
-  bool drawn = false;
-  bool one_control = false;
-  bool never = false;
-  bool neither = false;
-
-  explicit Said(const Summary& summary) {
-    for (const SummaryRow& row : summary.rows) {
-      for (std::size_t i = 0; i < row.cells.size(); ++i) {
-        const SummaryCell& cell = row.cells[i];
-        const std::size_t n = cell.against.difference.n;
-        single = single || cell.value.n == 1;
-        interval = interval || cell.value.n > 1 || n > 1;
-        compared = compared || n > 0;
-        tested = tested || cell.against.p;
-        if (!few && cell.against.p && least_holm(cell) > 0.05) few = &cell;
-        drawn = drawn || (cell.against.p && n > kExactSigns);
-        one_control = one_control || (cell.one_control && n > 1);
-        never = never || cell.never > 0;
-        neither = neither || (n > 0 && summary.quantities[i].better == Better::Neither);
-      }
-    }
-  }
-};
-
-std::string notes(const Summary& summary) {
-  const Said said(summary);
-  std::string all;
-  const auto add = [&](bool when, const std::string& note) {
-    if (when) all += note + "\n";
-  };
-  add(!summary.replicates.empty(), "Replicates: " + joined(summary.replicates) + ".");
-  add(summary.place.kind == At::Kind::Best,
-      "Each trial's best is chosen by the value itself, which flatters all of them.");
-  add(said.never, "never: the threshold was not reached; means are over those that reached it.");
-  add(said.compared,
-      "Differences are paired with the control of the same variation; several to one control "
-      "are averaged first.");
-  add(said.one_control,
-      "One control for all replicates: what is said holds for it, and need not for another one.");
-  add(said.interval,
-      "Intervals are Student's t, each by itself: not corrected for many comparisons.");
-  add(said.tested,
-      fmt::format("g: Hedges' g; p: {}sign-flip test, two-sided; Holm: p corrected for all "
-                  "interventions of the group.",
-                  said.drawn ? "" : "exact "));
-  if (said.few) {
-    const std::size_t n = said.few->against.difference.n;
-    std::string note = fmt::format("With n pairs p cannot be under 2/2^n, for {}: {:.3f}", n,
-                                   least_sign_flip_p(n));
-    if (said.few->family > 1)
-      note += fmt::format("; nor Holm's, of {} interventions, under {:.3f}", said.few->family,
-                          std::min(least_holm(*said.few), 1.0));
-    add(true, note + ".");
-  }
-  add(said.single, "n = 1: one replicate has no spread, so there is no interval.");
+  std::string all = inked(table.title, Ink::Bold, style.color) + "\n" +
+                    text.text({.color = style.color, .width = style.width});
+  if (shown < table.lines.size())
+    all += fmt::format("and {} more rows\n", table.lines.size() - shown);
   return all;
 }
 
@@ -256,10 +39,12 @@ std::string notes(const Summary& summary) {
 std::string render(const Summary& summary, const SummaryStyle& style) {
   std::string all;
   for (std::size_t quantity = 0; quantity < summary.quantities.size(); ++quantity) {
-    all += (quantity > 0 ? "\n" : "") + values(summary, quantity, style);
-    all += differences(summary, quantity, style);
+    all += (quantity > 0 ? "\n" : "") + render(summary, value_table(summary, quantity), style);
+    if (const auto table = difference_table(summary, quantity))
+      all += "\n" + render(summary, *table, style);
   }
-  const std::string said = notes(summary);
+  std::string said;
+  for (const std::string& note : notes(summary)) said += note + "\n";
   return said.empty() ? all : all + "\n" + inked(said, Ink::Faint, style.color);
 }
 

@@ -123,7 +123,8 @@ TEST_CASE("the first release has what its experiments need") {
         Names{"loss", "accuracy", "weight-norm", "norm-ratio", "distance", "cosine-similarity",
               "agreement", "kl-divergence", "loss-barrier", "cka", "gradient-norm",
               "hessian-eigenvalue", "hessian-trace", "sharpness"});
-  CHECK(schema.names(Family::Plot) == Names{"curves", "contrasts", "heatmap"});
+  CHECK(schema.names(Family::Plot) == Names{"curves", "contrasts", "heatmap", "dose-response",
+                                            "layers", "histogram", "scatter", "grid"});
 }
 
 TEST_CASE("components are named and explained") {
@@ -195,7 +196,7 @@ TEST_CASE("every component with all defaults passes its own check") {
       }
       if (const auto toward = component->find("toward")) values[toward->name] = Value("init");
       if (component->check) CHECK(component->check(values) == "");
-      const bool later = family == Family::Plot || component->name == "weights";
+      const bool later = component->name == "weights";
       CHECK((component->unsupported && component->unsupported(values) != "") == later);
     }
   }

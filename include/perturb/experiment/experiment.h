@@ -34,10 +34,11 @@ struct CheckpointPolicy {
   Keep keep = Keep::Last;
 };
 
+/// A picture that is asked for.
 struct PlotSpec {
   std::string kind;
   std::map<std::string, Value> parameters;
-  std::vector<std::string> average_over;
+  std::vector<std::string> average_over;  ///< factors whose levels are replicates, beside seeds
 };
 
 /// The text of an experiment file. Throws Error when there is none, InvalidExperiment when it is
@@ -79,6 +80,9 @@ class Experiment {
   const std::string& source() const;
   const std::vector<MetricSpec>& metrics() const;
   const std::vector<PlotSpec>& plots() const;
+  /// A plot that the file does not have, from "name=value" as on the command line, `kind` among
+  /// them. Throws InvalidExperiment, as the file's own would.
+  PlotSpec plot(const std::vector<std::string>& settings) const;
   const CheckpointPolicy& checkpoints() const;
   const std::vector<Diagnostic>& warnings() const;
 
@@ -102,7 +106,10 @@ class Experiment {
   /// 0.
   std::string label(std::size_t alternative) const;
   /// The same without seeds: interventions of one group are replicates of each other.
-  std::string group(std::size_t alternative) const;
+  std::string group(std::size_t alternative) const { return group(alternative, {}, false); }
+  /// Without what is said of `factors`, too; and with seeds, if they are to be told apart.
+  std::string group(std::size_t alternative, const std::vector<std::string>& factors,
+                    bool seeds) const;
 
   /// What is known of the trial's data set.
   const DataFacts& data(const Trial& trial) const;

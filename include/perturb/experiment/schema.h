@@ -26,17 +26,21 @@ enum class Type {
   String,   ///< one of `choices` when there are any
   IntList,  ///< a list is ONE value; levels of it are written `each = [[...], [...]]`
   FloatList,
+  StringList,
   File,       ///< a path, relative to the experiment file; identity takes the content's digest
   Selection,  ///< a table of condition keys and the values wanted, kept as canonical JSON
   Reference,  ///< { experiment = "x.toml", at = "end", select = {...} }, kept as canonical JSON
 };
 
-/// What a pattern of names, in which * stands for any characters, selects of a model.
+/// What a name, or a pattern of names in which * stands for any characters, is to be found among.
 enum class Selects {
   Nothing,
-  Tensors,  ///< parameters: "conv1.weight"
-  Points,   ///< of the forward pass: "act1"
-  Units,    ///< hidden units, by the layer whose outputs they are: "fc1"
+  Tensors,  ///< a pattern of a model's parameters: "conv1.weight"
+  Points,   ///< a pattern of points of its forward pass: "act1"
+  Units,    ///< a pattern of its hidden units, by the layer whose outputs they are: "fc1"
+  Metric,   ///< the label of a metric that is measured; plots only, like the next two
+  Metrics,  ///< a pattern of such labels
+  Factor,   ///< something that varies: "optimizer.lr", "perturb-weights.epsilon"
 };
 
 struct Parameter {
@@ -57,7 +61,7 @@ struct Parameter {
   bool live = false;
   /// Whether identity depends on it at all (run length and device are not part of it).
   bool identity = true;
-  /// Strings only: a pattern, which must match something.
+  /// Strings and lists of them only. An empty one selects nothing.
   Selects selects = Selects::Nothing;
 };
 

@@ -19,16 +19,24 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <vector>
 
 #include "perturb/catalog/catalog.h"
+#include "perturb/core/registry.h"
 #include "perturb/experiment/schema.h"
 #include "perturb/plugin/version.h"
 #include "perturb/train/registries.h"
 
 namespace perturb {
+
+class Results;
+struct Figure;
+struct PlotSpec;
+/// As in perturb/report/plot.h.
+using Plotter = std::function<Figure(const PlotSpec&, const Results&)>;
 
 /// Each throws Error(Usage) for a description that an experiment file could not be checked against:
 /// no name or help, a name twice, a default of another type, no factory. The family need not be
@@ -45,6 +53,8 @@ class Plugin {
   void schedule(Component description, ScheduleFactory factory);
   void intervention(Component description, InterventionFactory factory);
   void metric(Component description, MetricFactory factory);
+  /// The one kind that needs no LibTorch.
+  void plot(Component description, Plotter plotter);
 
   const std::vector<Component>& components() const { return components_; }
   /// Whether anything of it needs the training half.
@@ -54,6 +64,7 @@ class Plugin {
   void add_to(Schema& schema, const std::optional<Origin>& origin = {}) const;
   /// Adds the factories.
   void add_to(Registries& registries) const;
+  void add_to(Registry<Plotter>& plotters) const;
 
  private:
   template <class Factory>
@@ -61,6 +72,7 @@ class Plugin {
 
   std::vector<Component> components_;
   Registries factories_;
+  Registry<Plotter> plotters_{"plot"};
 };
 
 /// What a plugin was built with. Found in the bytes of the file before any of it runs, so its

@@ -20,6 +20,9 @@ struct SummaryOptions {
   /// Factors whose levels get rows of their own. Nothing: every factor that varies but seeds,
   /// which are replicates.
   std::optional<std::vector<std::string>> by;
+  /// Factors that get no rows of their own although they would otherwise: like seeds, they are
+  /// replicates. Those of interventions, too.
+  std::vector<std::string> average_over;
   At at;
 };
 
@@ -55,7 +58,7 @@ struct Summary {
   At place;
   std::vector<std::string> by;
   std::vector<std::string> replicates;  ///< factors that vary within a row
-  std::vector<SummaryRow> rows;
+  std::vector<SummaryRow> rows;  ///< by group: a control, then its interventions
 };
 
 /// `observations` by trial number, of the quantities that `options` asks for. An unknown factor
