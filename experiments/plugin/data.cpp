@@ -1,6 +1,5 @@
 // A data set: points on rings around each other, each ring a class. Generated, so without a digest.
-#include <ATen/ops/arange.h>
-#include <ATen/ops/stack.h>
+#include <ATen/ATen.h>
 #include <perturb/plugin/plugin.h>
 #include <perturb/train/dataset.h>
 #include <perturb/train/draw.h>

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include <perturb/catalog/data_files.h>
+#include <perturb/experiment/experiment.h>
 #include <perturb/plugin/plugin.h>
 #include <perturb/train/engine.h>
 

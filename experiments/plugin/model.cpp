@@ -1,5 +1,6 @@
 // A model: two layers with a sine between them.
 #include <perturb/plugin/plugin.h>
+#include <perturb/train/dataset.h>
 #include <perturb/train/initialise.h>
 #include <perturb/train/layers.h>
 

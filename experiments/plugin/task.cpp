@@ -1,5 +1,5 @@
 // A task: what is learnt. Here, least squares on one-hot targets instead of cross entropy.
-#include <ATen/ops/one_hot.h>
+#include <ATen/ATen.h>
 #include <perturb/plugin/plugin.h>
 #include <perturb/train/supervised.h>
 

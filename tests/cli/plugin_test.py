@@ -26,6 +26,7 @@ BAD = r"""
 #include <string>
 #include <perturb/plugin/plugin.h>
 #include <perturb/report/plot.h>
+namespace perturb { class Metric {}; }
 using namespace perturb;
 static std::string wish() { const char* text = std::getenv("WISH"); return text ? text : ""; }
 struct Early {
