@@ -116,7 +116,9 @@ async function draw() {
       });
       drawn.view.description(place.getAttribute('aria-label'));
       place.dataset.drawn = 'yes';
+      place.closest('figure').classList.add('drawn');
     } catch (error) {
+      place.closest('figure').classList.remove('drawn');
       place.textContent = 'This figure could not be drawn: ' + error.message;
     }
   }
