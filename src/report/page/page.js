@@ -114,6 +114,7 @@ async function draw() {
         actions: { export: true, source: false, compiled: false, editor: false },
         downloadFileName: place.dataset.figure, tooltip: true,
       });
+      place.querySelector('summary')?.setAttribute('aria-label', 'Save this figure as SVG or PNG');
       drawn.view.description(place.getAttribute('aria-label'));
       place.dataset.drawn = 'yes';
       place.closest('figure').classList.add('drawn');
