@@ -58,7 +58,7 @@ struct Summary {
   At place;
   std::vector<std::string> by;
   std::vector<std::string> replicates;  ///< factors that vary within a row
-  std::vector<SummaryRow> rows;  ///< by group: a control, then its interventions
+  std::vector<SummaryRow> rows;         ///< by group: a control, then its interventions
 };
 
 /// `observations` by trial number, of the quantities that `options` asks for. An unknown factor

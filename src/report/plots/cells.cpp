@@ -66,7 +66,7 @@ json cell_view(const CellGrid& grid, std::pair<double, double> range, bool centr
       {"field", field(kValue)},
       {"type", "quantitative"},
       {"title", nullptr},
-      {"legend", {{"gradientLength", 140}}},
+      {"legend", {{"gradientLength", std::clamp<std::size_t>(30 * grid.down.size(), 60, 140)}}},
       {"scale",
        {{"domain", {range.first, range.second}}, {"range", centred ? "diverging" : "heatmap"}}}};
   json view = {
@@ -85,7 +85,7 @@ json cell_view(const CellGrid& grid, std::pair<double, double> range, bool centr
             {{"condition",
               {{"test", fmt::format("datum.{} === 1", field(kLight))}, {"value", "#ffffff"}}},
              {"value", "#000000"}}}}}}}}};
-  if (!grid.title.empty()) view["title"] = {{"text", label_text(grid.title, 70)}};
+  if (!grid.title.empty()) view["title"] = panel_title(grid.title);
   return view;
 }
 

@@ -39,7 +39,8 @@ json view(const Table& data, const std::string& panel, const std::string& metric
   json low = x;
   low["field"] = field(kLow);
   json layers = json::array();
-  layers.push_back({{"mark", {{"type", "rule"}, {"style", "zero"}, {"strokeDash", {4, 3}}}},
+  layers.push_back({{"data", one_row()},
+                    {"mark", {{"type", "rule"}, {"style", "zero"}, {"strokeDash", {4, 3}}}},
                     {"encoding", {{"x", {{"datum", 0}}}}}});
   layers.push_back({{"mark", {{"type", "rule"}, {"style", "effect"}, {"strokeWidth", 2}}},
                     {"transform", {{{"filter", fmt::format("isValid(datum.{})", field(kLow))}}}},
@@ -57,7 +58,7 @@ json view(const Table& data, const std::string& panel, const std::string& metric
                {"height", {{"step", 24}}},
                {"data", inline_data(data)},
                {"layer", std::move(layers)}};
-  if (!panel.empty()) view["title"] = {{"text", label_text(panel, 90)}};
+  if (!panel.empty()) view["title"] = panel_title(panel);
   return view;
 }
 
@@ -111,7 +112,7 @@ Figure plot_contrasts(const PlotSpec& spec, const Results& results) {
   figure.caption =
       caption(summary) + (figure.caption.empty() ? "" : " " + figure.caption) + said_left_out(all);
   figure.spec = chart(figure);
-  lay_out(figure.spec, std::move(views), 1);
+  lay_out(figure.spec, std::move(views), 1, Scales::Own);
   if (figure.spec.contains("concat")) figure.spec["resolve"]["scale"]["x"] = "shared";
   return figure;
 }

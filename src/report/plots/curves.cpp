@@ -29,7 +29,7 @@ Figure plot_curves(const PlotSpec& spec, const Results& results) {
   figure.caption = curve_caption(summary, notes, epochs) + (missing.empty() ? "" : " " + missing) +
                    said_left_out(all);
   figure.spec = chart(figure);
-  lay_out(figure.spec, std::move(views), 2);
+  lay_out(figure.spec, std::move(views), 2, Scales::Shared, all);
   return figure;
 }
 

@@ -69,7 +69,7 @@ Figure plot_grid(const PlotSpec& spec, const Results& results) {
   }
   figure.caption = curve_caption(summary, notes, epochs) + missing + said_left_out(all);
   figure.spec = chart(figure);
-  lay_out(figure.spec, std::move(views), columns);
+  lay_out(figure.spec, std::move(views), columns, Scales::Own, all);
   return figure;
 }
 

@@ -150,7 +150,7 @@ Figure plot_heatmap(const PlotSpec& spec, const Results& results) {
       summary.replicates.empty() ? "" : "; they differ by ", joined(summary.replicates));
   figure.caption += (missing.empty() ? "" : " " + missing) + said_left_out(drawn);
   figure.spec = chart(figure);
-  lay_out(figure.spec, std::move(views), 2);
+  lay_out(figure.spec, std::move(views), 2, Scales::Own);
   if (figure.spec.contains("concat")) {
     figure.spec["resolve"] = {{"scale", {{"color", "shared"}}}};
   }

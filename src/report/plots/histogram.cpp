@@ -98,7 +98,7 @@ json frame(const Panel& panel, const Table& data, const std::string& metric) {
                   {"encoding", std::move(area)}},
                  {{"mark", {{"type", "line"}, {"interpolate", "step-after"}, {"strokeWidth", 1.8}}},
                   {"encoding", encoding(Mark::Line)}}}}};
-  if (!panel.title.empty()) view["title"] = {{"text", label_text(panel.title, 70)}};
+  if (!panel.title.empty()) view["title"] = panel_title(panel.title);
   return view;
 }
 
@@ -151,7 +151,7 @@ Figure plot_histogram(const PlotSpec& spec, const Results& results) {
   if (std::ranges::max(n) == 1) figure.caption += " One trial is no distribution.";
   figure.caption += (missing.empty() ? "" : " " + missing) + said_left_out(all);
   figure.spec = chart(figure);
-  lay_out(figure.spec, std::move(views), 2);
+  lay_out(figure.spec, std::move(views), 2, Scales::Shared, all);
   return figure;
 }
 

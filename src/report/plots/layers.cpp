@@ -102,7 +102,7 @@ class Layers {
         said_n(n_));
     if (!missing_.empty()) figure.caption += " " + missing_;
     figure.spec = chart(figure);
-    lay_out(figure.spec, std::move(views), 1);
+    lay_out(figure.spec, std::move(views), 1, Scales::Own);
     if (figure.spec.contains("concat"))
       figure.spec["resolve"] = {{"scale", {{"color", "independent"}}}};
     return figure;
