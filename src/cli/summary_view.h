@@ -22,10 +22,11 @@ struct SummaryArguments {
   std::string at = "last";
   bool seeds = false;  ///< a row a trial
   bool csv = false;
+  bool spreadsheet = false;  ///< CSV for one
 
   /// What to show: --metric, --by, --all.
   void add_to(CLI::App& command);
-  /// Other views of it, which `run` has no use for: --at, --seeds, --csv.
+  /// Other views of it, which `run` has no use for: --at, --seeds, --csv, --spreadsheet.
   void add_views_to(CLI::App& command);
   SummaryOptions options() const;
 };
