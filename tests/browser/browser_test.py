@@ -236,7 +236,7 @@ class Browser(unittest.TestCase):
     def test_hostile_text_stays_text(self):
         corpus = json.loads((ROOT / "tests/hostile/corpus.json").read_text(encoding="utf-8"))
         # What a browser could take for markup; tests/cli/report_test.py has the others.
-        markup = [entry for entry in corpus if "<" in entry["text"] or "&" in entry["text"]]
+        markup = [entry for entry in corpus if "<" in entry.get("text", "")]
         self.assertGreater(len(markup), 10)
         for number, entry in enumerate(markup):
             toml = SWEEP.replace('"sweep"', json.dumps(f"hostile-{number}")).replace(

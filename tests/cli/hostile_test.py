@@ -26,6 +26,7 @@ import unicodedata
 import unittest
 
 from cli_test import LIMIT, PROGRAM, ProgramTest
+from page_reader import Reader
 
 ENTRIES = json.loads((pathlib.Path(__file__).parents[1] / "hostile" / "corpus.json").read_text())
 CORPUS = str(pathlib.Path(__file__).resolve().parents[1] / "hostile" / "corpus.json")
@@ -126,6 +127,14 @@ class HostileTest(ProgramTest):
         bad = {f"U+{ord(c):04X}" for c in plain
                if (unicodedata.category(c) == "Cc" and c != "\n") or c in DIRECTIONS}
         self.assertFalse(bad, f"{what}: {bad} in {plain[:2000]!r}")
+
+    def page(self, file, *options):
+        """Its report, held to the law of pages; and its plots, which are to be JSON."""
+        page = self.folder / f"{pathlib.Path(file).stem}-page.html"
+        self.terminal("report", file, "-o", page, *options)
+        reader = Reader(page.read_text(encoding="utf-8"))
+        reader.check_safe(self)
+        return reader
 
     def every(self, entries, check):
         """`check` of each entry, several at a time; each failure names its entry."""
@@ -288,6 +297,9 @@ class Declared(HostileTest):
             self.assertEqual(json.loads(self.bytes("plan", file, "--json", *store))["name"], named)
             self.assertEqual(json.loads(self.bytes("status", file, "--json", *store))["name"],
                              named)
+            title = self.page(file, *store).title
+            if named.isprintable() and named.strip() == named:
+                self.assertEqual(title, named)
         self.every(entries, check)
 
     def test_a_name_that_is_too_long_is_refused_in_a_line(self):
@@ -319,6 +331,11 @@ class Declared(HostileTest):
         failures = json.loads(self.bytes("status", file, "--json"))["failures"]
         self.assertEqual([skeleton(row["message"]) for row in failures],
                          [skeleton(text_of(entry)) for entry in ENTRIES])
+        said = [row[-1] for row in self.page(file).rows["failures"][1:]]
+        self.assertEqual(len(said), len(ENTRIES))
+        for text, entry in zip(said, ENTRIES):
+            if is_utf8(entry) and entry["text"].isprintable():
+                self.assertEqual(text, entry["text"])
 
     def test_levels_of_a_factor(self):
         """Columns of a table are text that an experiment may vary over."""
@@ -354,6 +371,9 @@ class Declared(HostileTest):
             self.assertEqual({row[column] for row in rows[1:]}, set(levels))
             lines = self.bytes("export", file, "--table", table, "--format", "jsonl").splitlines()
             self.assertEqual({json.loads(line)["data.target"] for line in lines}, set(levels))
+        shown = {cell for row in self.page(file).rows["trials"] for cell in row}
+        missing = {level for level in levels if level.isprintable()} - shown
+        self.assertFalse(missing)
         # For a spreadsheet, and the same through all three doors.
         for arguments in (["show", file], ["export", file],
                           ["query", file, 'select "data.target" from trials']):
