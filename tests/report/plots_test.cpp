@@ -410,7 +410,7 @@ TEST_CASE("an experiment's hostile name reaches titles and queries as it is") {
   CHECK(fixture.store.query(figure.query).rows.size() == 40 * 3 * 2);
   const json back = json::parse(figure.spec.dump());
   CHECK(back == figure.spec);
-  CHECK(back["title"]["text"] == R"(o'b"r\ </script>\n\u202e${x} {{y}})");
+  CHECK(back["title"]["text"] == R"(o'b"r\ </script>\n\u202e${x} {{y}}: metrics over epochs)");
 }
 
 TEST_CASE("fields are generated, and expressions are ours") {

@@ -163,10 +163,8 @@ class CurveView {
     if (!options_.epochs) x["axis"]["format"] = "~s";
     json all = {{"x", std::move(x)}, {"y", quantity_axis(kValue, options_.y_title)}};
     all.update(series_encoding(panel_, kSeries, mark));
-    if (options_.legend) return all;
-    for (const char* channel : {"color", "strokeDash", "shape"}) {
-      if (all.contains(channel)) all[channel]["legend"] = nullptr;
-    }
+    // Marks stand in the legend; a dash around each of them would not be read.
+    if (mark == Mark::Line) all["strokeDash"]["legend"] = nullptr;
     return all;
   }
 

@@ -86,6 +86,10 @@ json frame(const Panel& panel, const Table& data, const std::string& metric) {
   const auto encoding = [&](Mark mark) {
     json all = {{"x", x}, {"y", y}};
     all.update(series_encoding(panel, kSeries, mark));
+    for (const char* channel : {"color", "strokeDash"}) {
+      if (all.contains(channel) && !all[channel]["legend"].is_null())
+        all[channel]["legend"].update({{"symbolType", "stroke"}, {"symbolSize", 300}});
+    }
     return all;
   };
   json area = encoding(Mark::Area);
