@@ -70,7 +70,8 @@ LiveStage LiveReport::look(const Running& running, Time now) {
       seen.skipped = 0;
       seen.loss.push_back(running.progress->loss.load());
     }
-    if (seen.loss.size() > kMostLiveLosses) {
+    // Even: the latest is among those that stay, and the next comes as far behind it.
+    if (seen.loss.size() == kMostLiveLosses) {
       halve(seen.loss);
       seen.every *= 2;
     }

@@ -47,7 +47,7 @@ void RunDisplay::ended(std::size_t number, const Record& record) {
   const std::string name = options_.name(number);
   if (record.outcome == Outcome::Done) {
     if (options_.quiet || output_.terminal() || !may_report()) return;
-    const std::string metric = options_.key_metric(record);
+    const std::string metric = printable(options_.key_metric(record));
     say(fmt::format("done  {}  {}  {}{}", position(), name, metric,
                     fmt::format("{}({})", metric.empty() ? "" : "  ", duration(record.seconds))));
     return;

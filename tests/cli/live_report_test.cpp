@@ -81,16 +81,16 @@ TEST_CASE_FIXTURE(Fixture, "a stage is told with its progress and its speed") {
   }
   live = read_live(folder.path());
   REQUIRE(live);
-  const LiveStage& stage = live->running.at(0);
-  CHECK(stage.number == 7);
-  CHECK(stage.name == "#7");
-  CHECK(stage.trials == 2);
-  CHECK(stage.begin == 100);
-  CHECK(stage.step == 250);
-  CHECK(stage.end == 1100);
-  CHECK(stage.rate == doctest::Approx(50));
-  CHECK(stage.loss.size() == 3);
-  CHECK(stage.loss[1] == 0.5);
+  const LiveStage& seen = live->running.at(0);
+  CHECK(seen.number == 7);
+  CHECK(seen.name == "#7");
+  CHECK(seen.trials == 2);
+  CHECK(seen.begin == 100);
+  CHECK(seen.step == 250);
+  CHECK(seen.end == 1100);
+  CHECK(seen.rate == doctest::Approx(50));
+  CHECK(seen.loss.size() == 3);
+  CHECK(seen.loss[1] == 0.5);
 }
 
 TEST_CASE_FIXTURE(Fixture, "the curve of a long stage covers all of it, evenly") {
