@@ -310,7 +310,9 @@ json series_encoding(const Panel& panel, std::size_t column, Mark mark) {
   if (panel.series.size() > 1)
     legend = {{"orient", "bottom"},
               {"columns", std::clamp<std::size_t>(52 / widest, 1, 3)},
-              {"symbolOpacity", 1}};
+              {"symbolOpacity", 1},
+              // Marks alone; a dash around them could not be read.
+              {"symbolStrokeWidth", 0}};
   const auto channel = [&](json range) {
     return json{
         {"field", field(column)}, {"type", "nominal"},

@@ -32,7 +32,13 @@ std::vector<Cell> line(const Summary& summary, const SummaryRow& row, const Seri
 }
 
 json view(const Table& data, const std::string& panel, const std::string& metric) {
-  const json y = name_axis(kIntervention, "");
+  json y = name_axis(kIntervention, "");
+  // Said, since what has no difference would otherwise come last.
+  bool intervals = false;
+  for (const auto& row : data.rows) {
+    y["scale"]["domain"].push_back(std::get<std::string>(row[kIntervention]));
+    intervals = intervals || !std::holds_alternative<std::monostate>(row[kLow]);
+  }
   json x = quantity_axis(kDifference, metric + ", intervention minus control");
   x["axis"] = {{"tickCount", 6}};
   x["scale"] = {{"zero", true}, {"padding", 12}};
@@ -42,9 +48,10 @@ json view(const Table& data, const std::string& panel, const std::string& metric
   layers.push_back({{"data", one_row()},
                     {"mark", {{"type", "rule"}, {"style", "zero"}, {"strokeDash", {4, 3}}}},
                     {"encoding", {{"x", {{"datum", 0}}}}}});
-  layers.push_back({{"mark", {{"type", "rule"}, {"style", "effect"}, {"strokeWidth", 2}}},
-                    {"transform", {{{"filter", fmt::format("isValid(datum.{})", field(kLow))}}}},
-                    {"encoding", {{"y", y}, {"x", low}, {"x2", {{"field", field(kHigh)}}}}}});
+  if (intervals)
+    layers.push_back({{"mark", {{"type", "rule"}, {"style", "effect"}, {"strokeWidth", 2}}},
+                      {"transform", {{{"filter", fmt::format("isValid(datum.{})", field(kLow))}}}},
+                      {"encoding", {{"y", y}, {"x", low}, {"x2", {{"field", field(kHigh)}}}}}});
   layers.push_back(
       {{"mark",
         {{"type", "point"}, {"style", "effect"}, {"filled", true}, {"size", 60}, {"opacity", 1}}},

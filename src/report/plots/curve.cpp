@@ -163,8 +163,6 @@ class CurveView {
     if (!options_.epochs) x["axis"]["format"] = "~s";
     json all = {{"x", std::move(x)}, {"y", quantity_axis(kValue, options_.y_title)}};
     all.update(series_encoding(panel_, kSeries, mark));
-    // Marks stand in the legend; a dash around each of them would not be read.
-    if (mark == Mark::Line) all["strokeDash"]["legend"] = nullptr;
     return all;
   }
 

@@ -211,9 +211,14 @@ class DoseResponse {
     json interval = encoding(Mark::Area, low);
     interval["y2"] = {{"field", field(kHigh)}};
     json layers = frame.control ? control_layers(*frame.control) : json::array();
-    layers.push_back({{"mark", {{"type", "rule"}, {"strokeWidth", 1.6}}},
-                      {"transform", {{{"filter", fmt::format("isValid(datum.{})", field(kLow))}}}},
-                      {"encoding", std::move(interval)}});
+    const bool intervals = std::ranges::any_of(frame.data.rows, [](const auto& row) {
+      return !std::holds_alternative<std::monostate>(row[kLow]);
+    });
+    if (intervals)
+      layers.push_back(
+          {{"mark", {{"type", "rule"}, {"strokeWidth", 1.6}}},
+           {"transform", {{{"filter", fmt::format("isValid(datum.{})", field(kLow))}}}},
+           {"encoding", std::move(interval)}});
     layers.push_back({{"mark", {{"type", "line"}, {"strokeWidth", 1.6}}},
                       {"encoding", encoding(Mark::Line, y)}});
     layers.push_back({{"mark", {{"type", "point"}, {"filled", true}, {"size", 60}, {"opacity", 1}}},

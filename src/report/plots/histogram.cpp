@@ -88,7 +88,8 @@ json frame(const Panel& panel, const Table& data, const std::string& metric) {
     all.update(series_encoding(panel, kSeries, mark));
     for (const char* channel : {"color", "strokeDash"}) {
       if (all.contains(channel) && !all[channel]["legend"].is_null())
-        all[channel]["legend"].update({{"symbolType", "stroke"}, {"symbolSize", 300}});
+        all[channel]["legend"].update(
+            {{"symbolType", "stroke"}, {"symbolSize", 300}, {"symbolStrokeWidth", 2}});
     }
     return all;
   };
