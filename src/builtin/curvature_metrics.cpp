@@ -7,9 +7,9 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "builtin/batches.h"
 #include "builtin/metrics.h"
 #include "perturb/core/random.h"
+#include "perturb/train/batches.h"
 #include "perturb/train/draw.h"
 
 namespace perturb {

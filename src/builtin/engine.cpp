@@ -7,6 +7,7 @@
 
 #include <ATen/Parallel.h>
 #include <malloc.h>
+#include <torch/version.h>
 
 #include "builtin/data_cache.h"
 #include "builtin/numerics.h"
@@ -35,6 +36,7 @@ class LibTorchEngine final : public Engine {
     if (!options.store.empty()) blobs_.emplace(options.store);
     keep_memory();
     add_builtins(registries_);
+    if (options.extend) options.extend(registries_);
   }
 
   Numerics numerics(bool measure) const override { return find_numerics(measure); }
@@ -68,6 +70,15 @@ class LibTorchEngine final : public Engine {
 
 }  // namespace
 }  // namespace perturb
+
+#define PERTURB_TEXT_OF(x) #x
+#define PERTURB_DOTTED(major, minor, patch) \
+  PERTURB_TEXT_OF(major) "." PERTURB_TEXT_OF(minor) "." PERTURB_TEXT_OF(patch)
+
+extern "C" const char* perturb_libtorch() {
+  // Not TORCH_VERSION: builds from source have a suffix of their own there.
+  return PERTURB_DOTTED(TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR, TORCH_VERSION_PATCH);
+}
 
 extern "C" perturb::Engine* perturb_engine(int version, const perturb::EngineOptions* options) {
   if (version != perturb::kEngineVersion) return nullptr;

@@ -6,10 +6,10 @@
 
 #include <ATen/ATen.h>
 
-#include "builtin/batches.h"
 #include "builtin/metrics.h"
 #include "perturb/core/error.h"
 #include "perturb/core/name_pattern.h"
+#include "perturb/train/batches.h"
 
 namespace perturb {
 namespace {

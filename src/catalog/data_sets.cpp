@@ -1,11 +1,10 @@
 #include "catalog/families.h"
+#include "perturb/catalog/catalog.h"
 
 namespace perturb {
-namespace {
 
-/// What every data set has, after what is its own.
-std::vector<Parameter> with_batches(std::vector<Parameter> parameters) {
-  parameters.push_back({
+std::vector<Parameter> data_parameters(std::vector<Parameter> own) {
+  own.push_back({
       .name = "batch_size",
       .type = Type::Int,
       .fallback = 64,
@@ -15,7 +14,7 @@ std::vector<Parameter> with_batches(std::vector<Parameter> parameters) {
       .most = kMostExamples,
       .live = true,
   });
-  parameters.push_back({
+  own.push_back({
       .name = "train_examples",
       .type = Type::Int,
       .fallback = 0,
@@ -25,8 +24,10 @@ std::vector<Parameter> with_batches(std::vector<Parameter> parameters) {
       .most = kMostExamples,
       .neutral = 0,
   });
-  return parameters;
+  return own;
 }
+
+namespace {
 
 std::vector<Parameter> split(const std::string& how) {
   return {
@@ -67,7 +68,7 @@ Component csv() {
       .family = Family::Data,
       .name = "csv",
       .help = "A table of numbers with one column of class labels, split into train and test.",
-      .parameters = with_batches(joined(
+      .parameters = data_parameters(joined(
           {
               {
                   .name = "file",
@@ -97,7 +98,7 @@ Component gaussian_blobs() {
       .family = Family::Data,
       .name = "gaussian-blobs",
       .help = "Generated: one normal cloud of points a class, classes equally frequent.",
-      .parameters = with_batches({
+      .parameters = data_parameters({
           {
               .name = "examples",
               .type = Type::Int,
@@ -167,7 +168,7 @@ Component gaussian_blobs() {
 }
 
 Component images(const std::string& name, const std::string& help) {
-  return {.family = Family::Data, .name = name, .help = help, .parameters = with_batches({})};
+  return {.family = Family::Data, .name = name, .help = help, .parameters = data_parameters({})};
 }
 
 }  // namespace
@@ -186,7 +187,7 @@ void add_data_sets(Schema& schema) {
       .family = Family::Data,
       .name = "iris",
       .help = "Fisher's 150 irises of 3 species by 4 measurements; built in.",
-      .parameters = with_batches(split("the same share of every class")),
+      .parameters = data_parameters(split("the same share of every class")),
   });
   schema.add(csv());
   schema.add(gaussian_blobs());
@@ -194,7 +195,7 @@ void add_data_sets(Schema& schema) {
       .family = Family::Data,
       .name = "weights",
       .help = "The trained networks of another experiment, one network an example.",
-      .parameters = with_batches({
+      .parameters = data_parameters({
           {
               .name = "experiment",
               .type = Type::File,

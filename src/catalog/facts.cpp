@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <exception>
 #include <functional>
+#include <utility>
 
 #include "catalog/digest_cache.h"
 #include "perturb/catalog/data_files.h"
@@ -128,15 +130,39 @@ DataFacts of_kind(const Condition& condition, const DataOptions& options, Digest
   return missing("nothing is known of data of kind \"" + kind + "\" before it is loaded");
 }
 
+DataFacts limited(DataFacts facts, const Condition& condition) {
+  const std::int64_t limit = condition.integer("data.train_examples");
+  if (limit > 0) facts.train = std::min(facts.train, limit);
+  return facts;
+}
+
+/// What it throws is a reason like any other: a plan is made without the data, too.
+DataFacts of_plugin(const Component& kind, const Condition& condition, const DataOptions& options) {
+  try {
+    DataFacts facts = kind.facts(condition, data_folders(options));
+    if (facts.missing.empty() && facts.train < 1)
+      return missing("the plugin's data set " + kind.name + " has no training examples");
+    return facts;
+  } catch (const Error& error) {
+    return missing(one_line(error));
+  } catch (const std::exception& error) {
+    return missing("the plugin's data set " + kind.name + ": " + error.what());
+  }
+}
+
 }  // namespace
 
 DataFacts facts(const Condition& condition, const DataOptions& options) {
   DigestCache cache(user_cache_folder());
   DataFacts facts = of_kind(condition, options, cache);
   cache.save();
-  const std::int64_t limit = condition.integer("data.train_examples");
-  if (limit > 0) facts.train = std::min(facts.train, limit);
-  return facts;
+  return limited(std::move(facts), condition);
+}
+
+DataFacts facts(const Condition& condition, const DataOptions& options, const Schema& schema) {
+  const Component* kind = schema.find(Family::Data, condition.text("data.kind"));
+  if (!kind || !kind->facts) return facts(condition, options);
+  return limited(of_plugin(*kind, condition, options), condition);
 }
 
 }  // namespace perturb

@@ -1,20 +1,9 @@
 #include "catalog/families.h"
+#include "perturb/catalog/catalog.h"
 
 namespace perturb {
-namespace {
 
-Parameter activation() {
-  return {
-      .name = "activation",
-      .type = Type::String,
-      .fallback = "relu",
-      .help = "The function after every hidden layer; leaky-relu has slope 0.01 below zero.",
-      .choices = {"relu", "tanh", "gelu", "sigmoid", "leaky-relu", "identity"},
-  };
-}
-
-/// How weights are drawn, and where else they may come from: the same for every model.
-std::vector<Parameter> with_start(std::vector<Parameter> parameters) {
+std::vector<Parameter> model_parameters(std::vector<Parameter> own) {
   const std::vector<Parameter> start = {
       {
           .name = "init",
@@ -50,16 +39,34 @@ std::vector<Parameter> with_start(std::vector<Parameter> parameters) {
           .help = "Factor on all weights that init draws; biases are not scaled.",
           .least = 0,
       },
-      {
-          .name = "from",
-          .type = Type::Reference,
-          .fallback = "",
-          .help = "Start from the end of another experiment's matching trial: "
-                  "{ experiment = \"x.toml\", at = \"end\", select = {...} }.",
-          .neutral = "",
-      },
   };
-  parameters.insert(parameters.end(), start.begin(), start.end());
+  own.insert(own.end(), start.begin(), start.end());
+  return own;
+}
+
+namespace {
+
+Parameter activation() {
+  return {
+      .name = "activation",
+      .type = Type::String,
+      .fallback = "relu",
+      .help = "The function after every hidden layer; leaky-relu has slope 0.01 below zero.",
+      .choices = {"relu", "tanh", "gelu", "sigmoid", "leaky-relu", "identity"},
+  };
+}
+
+/// And where else they may come from.
+std::vector<Parameter> with_start(std::vector<Parameter> own) {
+  auto parameters = model_parameters(std::move(own));
+  parameters.push_back({
+      .name = "from",
+      .type = Type::Reference,
+      .fallback = "",
+      .help = "Start from the end of another experiment's matching trial: "
+              "{ experiment = \"x.toml\", at = \"end\", select = {...} }.",
+      .neutral = "",
+  });
   return parameters;
 }
 

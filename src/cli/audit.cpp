@@ -242,9 +242,9 @@ ExitCode audit(Context& context, const Options& options) {
                 "`perturb run` first");
 
   const Scratch scratch;
-  const auto engine =
-      load_engine({.data_folders = data_folders(context.data_options(options.arguments.file)),
-                   .store = scratch.path()});
+  EngineOptions engine_with = engine_options(context, options.arguments.file);
+  engine_with.store = scratch.path();
+  const auto engine = load_engine(engine_with);
   const StopSignals signals;
   Audit audit(experiment, store);
   const auto executor =

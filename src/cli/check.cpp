@@ -29,7 +29,8 @@ std::string every_text(const Every& every) {
   return {};
 }
 
-std::string text(const Experiment& experiment, const ExperimentArguments& arguments) {
+std::string text(const Experiment& experiment, const ExperimentArguments& arguments,
+                 const std::vector<LoadedPlugin>& plugins) {
   std::string all = fmt::format("{}: the file is right\n", printable(arguments.file.string()));
   if (!experiment.description().empty()) all += "  " + printable(experiment.description()) + "\n";
   all += fmt::format("  {} = {} x (control + {})\n", counted(experiment.trials(), "trial"),
@@ -38,12 +39,15 @@ std::string text(const Experiment& experiment, const ExperimentArguments& argume
   if (!experiment.factors().empty()) {
     all += "  factors: " + printable(listed(experiment.factors())) + "\n";
   }
+  for (const LoadedPlugin& loaded : plugins)
+    all += fmt::format("  plugin: {}, sha256 {}\n", printable(loaded.file.path.string()),
+                       loaded.file.digest.brief());
   for (const MetricSpec& metric : experiment.metrics())
     all += fmt::format("  metric: {}, {}\n", printable(metric.label), every_text(metric.every));
   return all;
 }
 
-std::string json(const Loaded& loaded) {
+std::string json(const Loaded& loaded, const std::vector<LoadedPlugin>& loaded_plugins) {
   const Experiment& experiment = loaded.experiment;
   nlohmann::json metrics = nlohmann::json::array();
   for (const MetricSpec& metric : experiment.metrics())
@@ -52,6 +56,9 @@ std::string json(const Loaded& loaded) {
   for (const Diagnostic& warning : experiment.warnings()) warnings.push_back(warning.message);
   nlohmann::json unsupported = nlohmann::json::array();
   for (const Diagnostic& reason : experiment.unsupported()) unsupported.push_back(reason.message);
+  nlohmann::json plugins = nlohmann::json::array();
+  for (const LoadedPlugin& one : loaded_plugins)
+    plugins.push_back({{"file", one.file.path.string()}, {"sha256", one.file.digest.hex()}});
   const nlohmann::json all = {
       {"name", experiment.name()},
       {"trials", experiment.trials()},
@@ -60,6 +67,7 @@ std::string json(const Loaded& loaded) {
       {"interventions", experiment.alternatives()},
       {"factors", experiment.factors()},
       {"metrics", metrics},
+      {"plugins", plugins},
       {"warnings", warnings},
       {"unsupported", unsupported},
       {"missing_data", *loaded.missing_data},
@@ -81,7 +89,8 @@ void add_check(CLI::App& app, Context& context) {
   context.on(command, [&context, arguments] {
     const Loaded loaded = arguments->load(context);
     loaded.experiment.data(loaded.experiment.trial(0));  // looks the data up
-    context.out.write(context.json ? json(loaded) : text(loaded.experiment, *arguments));
+    context.out.write(context.json ? json(loaded, context.plugins)
+                                   : text(loaded.experiment, *arguments, context.plugins));
     for (const Diagnostic& reason : loaded.experiment.unsupported())
       context.err.write(render(reason));
     for (const std::string& missing : *loaded.missing_data)

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/help.h"
+#include "cli/plugins.h"
 #include "perturb/core/diagnostic.h"
 
 namespace perturb {
@@ -48,7 +49,7 @@ std::string joined(const std::vector<std::string>& arguments) {
 std::string unknown_command(const std::vector<std::string>& arguments, const CLI::App& app) {
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& word = arguments[i];
-    if (word == "--store" || word == "--data" || word == "--color") ++i;
+    if (word == "--store" || word == "--data" || word == "--plugin" || word == "--color") ++i;
     if (word.starts_with('-')) continue;
     const auto commands =
         app.get_subcommands([&](const CLI::App* c) { return c->get_name() == word; });
@@ -96,6 +97,10 @@ std::unique_ptr<CLI::App> make_command_line(Context& context) {
   app->add_option("--data", context.data, "Folder that is searched first for data sets; repeatable")
       ->type_name("FOLDER")
       ->allow_extra_args(false);
+  app->add_option("--plugin", context.plugin_names,
+                  "Plugin to load besides those that FILE names; repeatable")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   app->add_flag("--json", context.json, "Data as JSON");
   const std::vector<std::string> colors = {"auto", "always", "never"};
   app->add_option_function<std::string>(
@@ -131,6 +136,7 @@ std::unique_ptr<CLI::App> make_command_line(Context& context) {
   add_doctor(*app, context);
   add_completion(*app, context);
   add_worker(*app, context);
+  add_plugin_probe(*app, context);
   return app;
 }
 
@@ -154,6 +160,7 @@ ExitCode run_command_line(const std::vector<std::string>& arguments, Context& co
   } catch (const CLI::ParseError& error) {
     usage_error(arguments, *app, error);
   }
+  load_plugins(context);
   return context.action();
 }
 

@@ -17,6 +17,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,12 +25,19 @@
 #include "perturb/catalog/data_files.h"
 #include "perturb/core/error.h"
 #include "perturb/experiment/schema.h"
+#include "perturb/plugin/load.h"
 
 namespace CLI {
 class App;
 }
 
 namespace perturb {
+
+/// A plugin in this process, and what it brings.
+struct LoadedPlugin {
+  PluginFile file;
+  std::shared_ptr<const Plugin> plugin;
+};
 
 /// What every command shares.
 struct Context {
@@ -38,6 +46,8 @@ struct Context {
   std::filesystem::path store;                ///< --store; empty: see store_folder
   std::vector<std::filesystem::path> data;    ///< --data, in order
   bool json = false;                          ///< --json
+  std::vector<std::string> plugin_names;      ///< --plugin, in order
+  std::vector<LoadedPlugin> plugins;          ///< loaded, in order
   Schema schema;                              ///< filled by main before anything is parsed
   Output out{stdout};                         ///< data
   Output err{stderr, Output::Loss::Ignored};  ///< progress, warnings, errors
@@ -73,6 +83,7 @@ void add_describe(CLI::App& app, Context& context);
 void add_data(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_worker(CLI::App& app, Context& context);
+void add_plugin_probe(CLI::App& app, Context& context);
 void add_completion(CLI::App& app, Context& context);
 
 }  // namespace perturb

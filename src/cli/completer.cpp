@@ -69,7 +69,7 @@ class Completer {
   }
 
   void offer(const std::string& text, const std::string& help = {}) {
-    if (text.starts_with(word_) || text == kTomlFiles || text == kFolders)
+    if (text.starts_with(word_) || is_one_of(text, {kTomlFiles, kAnyFiles, kFolders}))
       found_.push_back({text, help.substr(0, help.find('\n'))});
   }
 
@@ -96,6 +96,8 @@ class Completer {
       for (const char* when : {"auto", "always", "never"}) offer(when);
     } else if (is_one_of(name, {"--store", "--data", "--out"})) {
       offer(kFolders);
+    } else if (name == "--plugin") {
+      offer(kAnyFiles);
     } else if (name == "--format") {
       for (const char* format : {"csv", "jsonl"}) offer(format);
     } else if (name == "--table") {

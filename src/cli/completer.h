@@ -20,6 +20,7 @@ struct Candidate {
 
 /// Stand for what the shell knows better than we do.
 inline constexpr const char* kTomlFiles = ":files";
+inline constexpr const char* kAnyFiles = ":any";
 inline constexpr const char* kFolders = ":folders";
 
 /// `words` follow the program's name; the last, perhaps empty, is the one to be completed.

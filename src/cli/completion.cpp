@@ -9,7 +9,7 @@ namespace perturb {
 namespace {
 
 // Each script asks `perturb completion words -- WORD...`, which answers a line a candidate:
-// text, tab, help. :files and :folders ask the shell for its own.
+// text, tab, help. :files, :any and :folders ask the shell for its own.
 
 constexpr const char* kBash = R"sh(# perturb: eval "$(perturb completion bash)" in ~/.bashrc
 _perturb() {
@@ -25,6 +25,9 @@ _perturb() {
       :files)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -X '!*.toml' -- "$word"; compgen -d -- "$word") ;;
+      :any)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
       :folders)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
@@ -47,6 +50,7 @@ _perturb() {
     case $name in
       '') ;;
       :files) _files -g '*.toml' ;;
+      :any) _files ;;
       :folders) _files -/ ;;
       *=) open+=("$name") ;;
       *) plain+=("${name//:/\\:}:${line#*$'\t'}") ;;
@@ -66,6 +70,8 @@ function __perturb_complete
         switch $line
             case ':files*'
                 __fish_complete_suffix .toml
+            case ':any*'
+                __fish_complete_path (commandline -ct)
             case ':folders*'
                 __fish_complete_directories (commandline -ct)
             case '*'

@@ -49,6 +49,7 @@ const DataSource& source_of(const Context& context, const std::string& name) {
 
 /// Where the examples of a kind without files come from.
 std::string origin(const Component& data) {
+  if (data.plugin) return "from plugin " + data.plugin->file;
   if (data.name == "iris") return "built in";
   const bool file = data.find("file") || data.find("experiment");
   return file ? "named in the experiment" : "generated";

@@ -145,6 +145,9 @@ std::string describe(const Component& component, bool color, std::size_t width) 
       inked(component.name.empty() ? name_of(component.family) : component.name, Ink::Bold, color) +
       fmt::format("  {}\n", inked(written_as(component), Ink::Faint, color));
   for (const std::string& line : wrapped(component.help, columns - 2)) all += "  " + line + "\n";
+  if (component.plugin)
+    all += fmt::format("  from plugin {} (sha256 {})\n", printable(component.plugin->file),
+                       component.plugin->digest.brief());
   for (const Parameter& parameter : component.parameters) {
     all += fmt::format("\n  {} = {}   {}\n", inked(parameter.name, Ink::Bold, color),
                        default_text(parameter), inked(type_text(parameter), Ink::Faint, color));
@@ -181,13 +184,16 @@ std::string to_json(const Component& component) {
     if (!parameter.choices.empty()) one["choices"] = parameter.choices;
     parameters.push_back(std::move(one));
   }
-  const nlohmann::json all = {{"family", name_of(component.family)},
-                              {"name", component.name},
-                              {"help", component.help},
-                              {"revision", component.revision},
-                              {"written", written_as(component)},
-                              {"parameters", parameters}};
-  return all.dump(2);
+  nlohmann::json all = {{"family", name_of(component.family)},
+                        {"name", component.name},
+                        {"help", component.help},
+                        {"revision", component.revision},
+                        {"written", written_as(component)},
+                        {"plugin", nullptr},
+                        {"parameters", parameters}};
+  if (component.plugin)
+    all["plugin"] = {{"file", component.plugin->file}, {"sha256", component.plugin->digest.hex()}};
+  return all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace perturb

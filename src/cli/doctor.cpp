@@ -32,7 +32,7 @@ using Findings = std::vector<Finding>;
 
 void examine_engine(const Context& context, Findings& findings) {
   try {
-    const auto engine = load_engine({data_folders(context.data_options(""))});
+    const auto engine = load_engine(engine_options(context, ""));
     const Numerics numerics = engine->numerics(/*measure=*/true);
     findings.push_back(
         {.subject = "LibTorch", .text = fmt::format("{} ({})", numerics.libtorch, numerics.cpu)});

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <string>
 
+#include "perturb/catalog/data_files.h"
 #include "perturb/core/error.h"
 
 namespace perturb {
@@ -17,6 +18,49 @@ std::string looked_in() {
   for (const auto& place : engine_places())
     all += (all.empty() ? "" : ", ") + place.parent_path().string();
   return all;
+}
+
+struct TrainingHalf {
+  std::filesystem::path path;
+  void* library = nullptr;
+};
+
+Error of_another_version(const TrainingHalf& half) {
+  return {ExitCode::Usage, half.path.string() + " belongs to another version of perturb",
+          "build or install both halves together: `./dev build`"};
+}
+
+void* symbol_of(const TrainingHalf& half, const char* name) {
+  void* symbol = dlsym(half.library, name);
+  if (!symbol) throw of_another_version(half);
+  return symbol;
+}
+
+TrainingHalf load_library() {
+  TrainingHalf half;
+  for (const auto& place : engine_places()) {
+    if (std::filesystem::exists(place)) {
+      half.path = place;
+      break;
+    }
+  }
+  if (half.path.empty())
+    throw Error(ExitCode::Usage,
+                std::string("cannot train: the training half, ") + kLibrary +
+                    ", is not installed (looked in " + looked_in() + ")",
+                "build it with `./dev build`, which installs LibTorch if need be");
+  // RTLD_NOW: a symbol that is missing is told here, not in the middle of a trial.
+  half.library = dlopen(half.path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!half.library)
+    throw Error(ExitCode::Usage, std::string("cannot load the training half: ") + dlerror(),
+                "is LibTorch installed, and of the version that perturb was built with? "
+                "`./dev build` builds anew");
+  return half;
+}
+
+const TrainingHalf& training_half() {
+  static const TrainingHalf half = load_library();
+  return half;
 }
 
 }  // namespace
@@ -40,32 +84,27 @@ std::vector<std::filesystem::path> engine_places() {
   return places;
 }
 
+std::string load_training_half() {
+  const auto version =
+      reinterpret_cast<decltype(&perturb_libtorch)>(symbol_of(training_half(), "perturb_libtorch"));
+  return version();
+}
+
 std::unique_ptr<Engine> load_engine(const EngineOptions& options) {
-  std::filesystem::path found;
-  for (const auto& place : engine_places()) {
-    if (std::filesystem::exists(place)) {
-      found = place;
-      break;
-    }
-  }
-  if (found.empty())
-    throw Error(ExitCode::Usage,
-                std::string("cannot train: the training half, ") + kLibrary +
-                    ", is not installed (looked in " + looked_in() + ")",
-                "build it with `./dev build`, which installs LibTorch if need be");
-  // RTLD_NOW: a symbol that is missing is told here, not in the middle of a trial.
-  void* library = dlopen(found.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library)
-    throw Error(ExitCode::Usage, std::string("cannot load the training half: ") + dlerror(),
-                "is LibTorch installed, and of the version that perturb was built with? "
-                "`./dev build` builds anew");
-  using Entry = decltype(&perturb_engine);
-  const auto entry = reinterpret_cast<Entry>(dlsym(library, "perturb_engine"));
-  std::unique_ptr<Engine> engine(entry ? entry(kEngineVersion, &options) : nullptr);
-  if (!engine)
-    throw Error(ExitCode::Usage, found.string() + " belongs to another version of perturb",
-                "build or install both halves together: `./dev build`");
+  const TrainingHalf& half = training_half();
+  const auto entry = reinterpret_cast<decltype(&perturb_engine)>(symbol_of(half, "perturb_engine"));
+  std::unique_ptr<Engine> engine(entry(kEngineVersion, &options));
+  if (!engine) throw of_another_version(half);
   return engine;
+}
+
+EngineOptions engine_options(const Context& context, const std::filesystem::path& experiment_file) {
+  EngineOptions options;
+  options.data_folders = data_folders(context.data_options(experiment_file));
+  options.extend = [plugins = context.plugins](Registries& registries) {
+    for (const LoadedPlugin& loaded : plugins) loaded.plugin->add_to(registries);
+  };
+  return options;
 }
 
 }  // namespace perturb

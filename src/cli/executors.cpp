@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "cli/cores.h"
+#include "cli/plugins.h"
 #include "perturb/catalog/data_files.h"
 #include "perturb/store/upkeep.h"
 
@@ -68,6 +69,10 @@ std::unique_ptr<Executor> make_executor(const ExecutorArguments& arguments, cons
     command.push_back(folder.string());
   }
   command.emplace_back("worker");
+  for (const std::string& plugin : exact_plugins(context)) {
+    command.emplace_back("--exact-plugin");
+    command.push_back(plugin);
+  }
   return isolated({.command = std::move(command),
                    .workers = workers,
                    .timeout = arguments.timeout,

@@ -1,8 +1,11 @@
 #include "cli/experiment_arguments.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <CLI/CLI.hpp>
+
+#include "cli/plugins.h"
 
 namespace perturb {
 
@@ -17,14 +20,17 @@ void ExperimentArguments::add_to(CLI::App& command) {
 Loaded ExperimentArguments::load(Context& context) const {
   const auto missing = std::make_shared<std::vector<std::string>>();
   const DataOptions options = context.data_options(file);
-  const DataLookup lookup = [missing, options](const Condition& condition) {
-    DataFacts found = facts(condition, options);
+  const DataLookup lookup = [missing, options, &context](const Condition& condition) {
+    DataFacts found = facts(condition, options, context.schema);
     const bool is_new =
         std::find(missing->begin(), missing->end(), found.missing) == missing->end();
     if (!found.missing.empty() && is_new) missing->push_back(found.missing);
     return found;
   };
-  Experiment experiment = Experiment::load(file, overrides, context.schema, lookup);
+  Source source = read_experiment(file);
+  load_plugins(context, plugins_of(source), file);
+  Experiment experiment =
+      Experiment::load(std::move(source), file, overrides, context.schema, lookup);
   for (const Diagnostic& warning : experiment.warnings()) context.err.write(render(warning));
   return {std::move(experiment), missing};
 }

@@ -1,3 +1,7 @@
+#include <filesystem>
+#include <string>
+#include <vector>
+
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
@@ -22,6 +26,11 @@ std::vector<Family> wanted_families(const std::string& name) {
               near.empty() ? "families: " + all : "did you mean \"" + near + "\"?");
 }
 
+std::string from(const Component& component) {
+  if (!component.plugin) return "";
+  return std::filesystem::path(component.plugin->file).filename().string();
+}
+
 }  // namespace
 
 void add_list(CLI::App& app, Context& context) {
@@ -31,15 +40,25 @@ void add_list(CLI::App& app, Context& context) {
   command->add_option("FAMILY", *family,
                       "task, model, data, optimizer, schedule, intervention, metric or plot");
   context.on(command, [&context, family] {
-    TextTable table({{"family"}, {"name"}, {"what it is"}});
+    std::vector<TextTable::Column> columns = {{"family"}, {"name"}, {"what it is"}};
+    // A column of blanks says nothing where nothing was loaded.
+    if (!context.plugins.empty()) columns.insert(columns.begin() + 2, {"from"});
+    TextTable table(columns);
     nlohmann::json json = nlohmann::json::array();
     for (const Family each : wanted_families(*family)) {
       table.add_gap();
       for (const Component* component : context.schema.all(each)) {
         const std::string name = component->name.empty() ? "-" : component->name;
-        table.add({std::string(name_of(each)), name, component->help});
-        json.push_back(
-            {{"family", name_of(each)}, {"name", component->name}, {"help", component->help}});
+        std::vector<std::string> cells = {std::string(name_of(each)), name, component->help};
+        if (!context.plugins.empty()) cells.insert(cells.begin() + 2, from(*component));
+        table.add(cells);
+        json.push_back({{"family", name_of(each)},
+                        {"name", component->name},
+                        {"help", component->help},
+                        {"plugin", nullptr}});
+        if (component->plugin)
+          json.back()["plugin"] = {{"file", component->plugin->file},
+                                   {"sha256", component->plugin->digest.hex()}};
       }
     }
     if (context.json)

@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/experiment_arguments.h"
 #include "cli/node_renderer.h"
+#include "cli/plugins.h"
 #include "cli/summary_view.h"
 #include "perturb/core/files.h"
 #include "perturb/report/report.h"
@@ -110,7 +111,7 @@ ExitCode plot(Context& context, const Options& options) {
                      missing);
   const Results results = results_of(loaded.experiment, plan, store);
   const std::vector<PlotSpec> specs = wanted(loaded.experiment, options);
-  const Registry<Plotter> kinds = plotters();
+  const Registry<Plotter> kinds = all_plotters(context);
 
   std::error_code error;
   fs::create_directories(options.folder, error);

@@ -8,6 +8,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "cli/plugins.h"
 #include "cli/summary_view.h"
 #include "cli/wording.h"
 #include "perturb/core/files.h"
@@ -54,6 +55,7 @@ void ReportWriter::write(const Plan& plan, int refresh) {
   const std::string text = report_page(
       results, store_,
       {.summary = options_.summary,
+       .plotters = all_plotters(context_),
        .command = context_.command_line,
        .written = now(),
        .work = {{"trials",

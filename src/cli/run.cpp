@@ -14,6 +14,7 @@
 #include "cli/experiment_arguments.h"
 #include "cli/live_report.h"
 #include "cli/plan_view.h"
+#include "cli/plugins.h"
 #include "cli/report_writer.h"
 #include "cli/run_display.h"
 #include "cli/stop_signals.h"
@@ -140,9 +141,9 @@ Trained train(const Training& training) {
   const Experiment& experiment = training.experiment;
   const Plan& plan = training.plan;
   Store& store = training.store;
-  const auto engine =
-      load_engine({.data_folders = data_folders(context.data_options(options.arguments.file)),
-                   .store = store.folder()});
+  EngineOptions engine_with = engine_options(context, options.arguments.file);
+  engine_with.store = store.folder();
+  const auto engine = load_engine(engine_with);
   const Numerics numerics = engine->numerics(/*measure=*/false);
   if (numerics.blas_is_slow)
     warn(context,
@@ -157,7 +158,7 @@ Trained train(const Training& training) {
         options.executor.jobs > 0 ? "" : " (one a core; -j N changes it)"));
 
   RecordedRun run(store, {.experiment = experiment.name(),
-                          .command = context.command_line,
+                          .command = command_of_run(context),
                           .version = PERTURB_VERSION,
                           .fingerprint = numerics.fingerprint});
   adopt(training, run.id());
@@ -242,7 +243,7 @@ Trained train(const Training& training) {
 void adopt_alone(const Training& training) {
   if (training.plan.adoptions.empty()) return;
   RecordedRun run(training.store, {.experiment = training.experiment.name(),
-                                   .command = training.context.command_line,
+                                   .command = command_of_run(training.context),
                                    .version = PERTURB_VERSION,
                                    .fingerprint = "{}"});
   adopt(training, run.id());

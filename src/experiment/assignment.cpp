@@ -134,11 +134,9 @@ Trial trial_of(const Json& json) {
 }
 
 Json json_of(const MetricSpec& metric) {
-  return {{"kind", metric.kind},
-          {"parameters", json_of(metric.parameters)},
-          {"label", metric.label},
-          {"neutral", metric.neutral},
-          {"revision", metric.revision}};
+  return {{"kind", metric.kind},         {"parameters", json_of(metric.parameters)},
+          {"label", metric.label},       {"neutral", metric.neutral},
+          {"revision", metric.revision}, {"plugin", metric.plugin}};
 }
 
 MetricSpec metric_of(const Json& json) {
@@ -148,6 +146,7 @@ MetricSpec metric_of(const Json& json) {
   metric.label = json.at("label");
   metric.neutral = json.at("neutral");
   metric.revision = json.at("revision");
+  metric.plugin = json.at("plugin");
   return metric;
 }
 

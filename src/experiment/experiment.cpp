@@ -46,6 +46,8 @@ std::string described(const Setting& setting) {
 
 Digest MetricSpec::definition() const {
   std::string text = "perturb-metric-1" + framed(kind) + framed(std::to_string(revision));
+  // A frame of 64 digits can be no parameter's name: without a plugin it is left out.
+  if (!plugin.empty()) text += framed(plugin);
   for (const auto& [name, value] : parameters) {
     if (std::find(neutral.begin(), neutral.end(), name) == neutral.end())
       text += framed(name) + framed(canonical(value));
@@ -98,9 +100,7 @@ Experiment::Experiment(Experiment&&) noexcept = default;
 Experiment& Experiment::operator=(Experiment&&) noexcept = default;
 Experiment::~Experiment() = default;
 
-Experiment Experiment::load(const std::filesystem::path& file,
-                            const std::vector<std::string>& overrides, const Schema& schema,
-                            const DataLookup& data) {
+Source read_experiment(const std::filesystem::path& file) {
   std::error_code ignored;
   const auto status = std::filesystem::status(file, ignored);
   if (!std::filesystem::exists(status)) {
@@ -123,6 +123,18 @@ Experiment Experiment::load(const std::filesystem::path& file,
     }
     throw;
   }
+  return source;
+}
+
+Experiment Experiment::load(const std::filesystem::path& file,
+                            const std::vector<std::string>& overrides, const Schema& schema,
+                            const DataLookup& data) {
+  return load(read_experiment(file), file, overrides, schema, data);
+}
+
+Experiment Experiment::load(Source source, const std::filesystem::path& file,
+                            const std::vector<std::string>& overrides, const Schema& schema,
+                            const DataLookup& data) {
   auto folder = std::filesystem::absolute(file).parent_path();
   auto experiment = parse(std::move(source), folder, overrides, schema, data);
   if (experiment.state_->declared.name.empty())
@@ -243,17 +255,19 @@ std::map<std::string, std::string> Experiment::ingredients(const Trial& trial) c
   std::map<std::string, std::string> all = {{"content of the data", data(trial).digest.hex()}};
   const auto& schema = *state_->schema;
   const auto& start = trial.start();
-  const auto add_revision = [&](Family family, const std::string& kind) {
+  const auto add_version = [&](Family family, const std::string& kind) {
     const auto* component = schema.find(family, kind);
     if (!component) return;
     all[fmt::format("revision of {} {}", name_of(family), kind)] =
         std::to_string(component->revision);
+    if (!component->plugin) return;
+    all[fmt::format("plugin of {} {}", name_of(family), kind)] = component->plugin->digest.hex();
   };
   for (const auto& section : sections()) {
     const auto* kind = section.has_kind ? start.find(section.kind_path) : nullptr;
-    if (kind) add_revision(section.family, kind->as_string());
+    if (kind) add_version(section.family, kind->as_string());
   }
-  for (const auto& operation : trial.operations) add_revision(Family::Intervention, operation.kind);
+  for (const auto& operation : trial.operations) add_version(Family::Intervention, operation.kind);
   const auto* asked = trial.condition.find("schedule.horizon");
   const auto* resolved = start.find("schedule.horizon");
   if (asked && resolved && *asked != *resolved)

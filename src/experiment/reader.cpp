@@ -11,9 +11,10 @@
 namespace perturb {
 namespace {
 
-const std::vector<std::string> kTopLevel = {
-    "name",  "description", "task",       "model",         "data",    "optimizer", "schedule",
-    "train", "seeds",       "variations", "interventions", "metrics", "plots",     "checkpoints"};
+const std::vector<std::string> kTopLevel = {"name",    "description", "plugins",    "task",
+                                            "model",   "data",        "optimizer",  "schedule",
+                                            "train",   "seeds",       "variations", "interventions",
+                                            "metrics", "plots",       "checkpoints"};
 
 std::string section_of(const std::string& path) { return path.substr(0, path.find('.')); }
 std::string key_of(const std::string& path) { return path.substr(path.find('.') + 1); }
@@ -42,6 +43,7 @@ class Reader {
       problems_.error(root.find("name")->place, "the name has more than 200 bytes");
     }
     out_.description = text(root, "description");
+    check_plugins(root);
     read_overrides(overrides);
     read_base(root);
     each_table(root, "variations", [this](const Node& entry) { read_variation(entry); });
@@ -71,6 +73,26 @@ class Reader {
     problems_.error(node->place,
                     fmt::format("\"{}\" must be a string, not {}", key, name_of(node->kind)));
     return {};
+  }
+
+  /// Whoever made the schema has loaded them (plugins_of) already; here is said what is none.
+  void check_plugins(const Node& root) {
+    const auto* node = root.find("plugins");
+    if (!node) return;
+    if (node->kind != Node::Kind::Array) {
+      problems_.error(
+          node->place,
+          fmt::format("\"plugins\" must be a list of files, not {}", name_of(node->kind)),
+          "write plugins = [\"./libmine.so\"]");
+      return;
+    }
+    for (const auto& item : node->items) {
+      if (item.kind == Node::Kind::String && !item.text.empty()) continue;
+      problems_.error(item.place, item.kind == Node::Kind::String
+                                      ? std::string("a plugin needs the name of a file")
+                                      : fmt::format("a plugin is named by a string, not {}",
+                                                    name_of(item.kind)));
+    }
   }
 
   /// Every table of an array of tables; anything else there is an error.
@@ -565,6 +587,10 @@ class Reader {
     return rest.empty() ? label : label + "[" + rest + "]";
   }
 
+  static std::string plugin_of(const Component& component) {
+    return component.plugin ? component.plugin->digest.hex() : std::string();
+  }
+
   void read_metrics(const Node& root) {
     each_table(root, "metrics", [this](const Node& entry) { read_metric(entry); });
     // What everybody looks at first, unless the file says otherwise about the same label.
@@ -578,6 +604,7 @@ class Reader {
             .label = label_of(*component, {{"on", on}}),
             .every = {},
             .revision = component->revision,
+            .plugin = plugin_of(*component),
             .better = component->better,
         };
         const bool listed = std::any_of(out_.metrics.begin(), out_.metrics.end(),
@@ -666,6 +693,7 @@ class Reader {
     MetricSpec spec;
     spec.kind = component->name;
     spec.revision = component->revision;
+    spec.plugin = plugin_of(*component);
     spec.better = component->better;
     if (const auto* every = entry.find("every")) read_every(*every, spec.every);
     if (!read_parameters(entry, *component, {"every"}, spec.parameters)) return;
@@ -832,6 +860,19 @@ class Reader {
 std::string factor_name(const Entered& entered, const Setting& setting) {
   if (setting.path.starts_with("set.")) return setting.path;
   return entered.parts[setting.part].kind + "." + setting.path;
+}
+
+std::vector<NamedPlugin> plugins_of(const Source& source) {
+  std::vector<Diagnostic> ignored;
+  const auto root = parse_toml(std::make_shared<const Source>(source), ignored);
+  std::vector<NamedPlugin> all;
+  const auto* node = root.find("plugins");
+  if (!node || node->kind != Node::Kind::Array) return all;
+  for (const auto& item : node->items) {
+    if (item.kind == Node::Kind::String && !item.text.empty())
+      all.push_back({item.text, item.place});
+  }
+  return all;
 }
 
 Declaration read_declaration(const std::shared_ptr<const Source>& source,

@@ -12,6 +12,10 @@ const Parameter* Component::find(std::string_view parameter) const {
   return nullptr;
 }
 
+std::string Component::version() const {
+  return std::to_string(revision) + (plugin ? " of plugin " + plugin->digest.hex() : "");
+}
+
 const std::vector<Section>& sections() {
   static const std::vector<Section> all = {
       {"task", Family::Task, true, "task.kind"},

@@ -76,7 +76,7 @@ struct FieldRole {
   } part = Part::None;
   std::string framed_path;
   std::optional<Value> neutral;
-  std::string framed_revision;  ///< of the component that a "kind" field names
+  std::string framed_version;  ///< of the component that a "kind" field names
 };
 
 FieldRole role_of(const Schema& schema, const Condition& condition, const std::string& path,
@@ -89,7 +89,7 @@ FieldRole role_of(const Schema& schema, const Condition& condition, const std::s
       const bool live = section.family == Family::Optimizer || section.family == Family::Schedule;
       out.part = live ? FieldRole::Part::Live : FieldRole::Part::Static;
       if (const auto* component = schema.find(section.family, value.as_string())) {
-        out.framed_revision = framed(std::to_string(component->revision));
+        out.framed_version = framed(component->version());
       }
     }
     return out;
@@ -115,7 +115,7 @@ std::string fields(const Condition& condition, const std::vector<FieldRole>& rol
     // Framed by length: otherwise ("a", "bc") and ("ab", "c") would collide.
     text += r.framed_path;
     text += framed(canonical(value));
-    text += r.framed_revision;
+    text += r.framed_version;
   }
   return framed(text);
 }
@@ -123,7 +123,7 @@ std::string fields(const Condition& condition, const std::vector<FieldRole>& rol
 std::string described(const Schema& schema, const Operation& operation) {
   const auto* component = schema.find(Family::Intervention, operation.kind);
   std::string text = framed(operation.kind);
-  text += framed(std::to_string(component ? component->revision : 0));
+  text += framed(component ? component->version() : "0");
   for (const auto& [name, value] : operation.parameters) {
     const auto* parameter = component ? component->find(name) : nullptr;
     if (parameter && (parameter->neutral == value || !parameter->identity)) continue;

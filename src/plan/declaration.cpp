@@ -24,10 +24,13 @@ std::string parameters_json(const std::map<std::string, Value>& parameters) {
 }
 
 MetricRow metric_row(const MetricSpec& metric) {
-  return {metric.definition(), metric.label,
-          fmt::format(R"({{"kind":{},"parameters":{},"revision":{}}})", to_json(Value(metric.kind)),
-                      parameters_json(metric.parameters), metric.revision),
-          metric.relative()};
+  const std::string plugin =
+      metric.plugin.empty() ? "" : ",\"plugin\":" + to_json(Value(metric.plugin));
+  return {
+      metric.definition(), metric.label,
+      fmt::format(R"({{"kind":{},"parameters":{},"revision":{}{}}})", to_json(Value(metric.kind)),
+                  parameters_json(metric.parameters), metric.revision, plugin),
+      metric.relative()};
 }
 
 Retention retention(const Experiment& experiment) {

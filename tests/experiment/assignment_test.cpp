@@ -32,6 +32,7 @@ TEST_CASE("an assignment is the same after a trip through JSON") {
     before.begin = 3;
     before.checkpoint = sha256("blob");
     before.heirs = 2;
+    before.metrics.front().plugin = sha256("plugin").hex();
     before.saves = {{5, 0.5, sha256("state")}};
     const Assignment after = assignment_from_json(to_json(before));
     CHECK(to_json(after) == to_json(before));

@@ -262,3 +262,19 @@ TEST_CASE("all errors are reported at once, each with its place and the nearest 
     CHECK(wrong.find(part) != std::string::npos);
   }
 }
+
+TEST_CASE("plugins are known before anything else of a text is, each with its place") {
+  const auto names = [](const std::string& text) {
+    std::string all;
+    for (const auto& plugin : plugins_of({"test.toml", text}))
+      all += fmt::format("{}@{}:{} ", plugin.name, plugin.place.line, plugin.place.column);
+    return all;
+  };
+  CHECK(names("plugins = ['./a.so', '/b.so']\nmodel.kind = 'unknown'\n") ==
+        "./a.so@1:12 /b.so@1:22 ");
+  CHECK(names("") == "");
+  // What is wrong is said by whoever reads the text, once.
+  CHECK(names("plugins = 3") == "");
+  CHECK(names("plugins = ['', 3, './a.so']") == "./a.so@1:19 ");
+  CHECK(names("plugins = [") == "");
+}

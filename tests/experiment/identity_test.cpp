@@ -207,3 +207,54 @@ TEST_CASE("a component's revision is part of the identity of the trials that use
   CHECK(hash(revised, "mlp", 0) == hash(test_schema(), "mlp", 0));
   CHECK(hash(revised, "mlp", 1) != hash(test_schema(), "mlp", 1));
 }
+
+TEST_CASE("a plugin's bytes are part of the identity of the trials that use it, and of no others") {
+  const auto schema_with = [](const std::string& bytes) {
+    Schema schema;
+    for (const auto family :
+         {Family::Task, Family::Model, Family::Data, Family::Optimizer, Family::Schedule,
+          Family::Train, Family::Seeds, Family::Intervention, Family::Metric}) {
+      for (const auto* component : test_schema().all(family)) {
+        auto copy = *component;
+        const bool own =
+            copy.name == "lenet5" || copy.name == "perturb-weights" || copy.name == "weight-norm";
+        if (own && !bytes.empty()) copy.plugin = Origin{"/some.so", sha256(bytes)};
+        schema.add(copy);
+      }
+    }
+    return schema;
+  };
+  const auto built_in = schema_with("");
+  const auto one = schema_with("one build");
+  const auto other = schema_with("another build");
+  const auto experiment = [](const Schema& schema, const std::string& model) {
+    const auto text = "[model]\nkind = '" + model +
+                      "'\n[data]\nkind = 'mnist'\n[[interventions]]\n"
+                      "kind = 'perturb-weights'\nepsilon = 1\n[[metrics]]\nkind = 'weight-norm'\n";
+    return Experiment::parse({"t", text}, "/", {}, schema, test_data);
+  };
+  const auto hash = [&](const Schema& schema, const std::string& model, std::size_t alternative) {
+    return experiment(schema, model).trial(0, alternative).id;
+  };
+  CHECK(hash(one, "lenet5", 0) != hash(other, "lenet5", 0));
+  CHECK(hash(one, "lenet5", 0) != hash(built_in, "lenet5", 0));
+  CHECK(hash(one, "mlp", 0) == hash(other, "mlp", 0));
+  CHECK(hash(one, "mlp", 0) == hash(built_in, "mlp", 0));
+  CHECK(hash(one, "mlp", 1) != hash(other, "mlp", 1));
+
+  const auto with = experiment(one, "lenet5");
+  const auto ingredients = with.ingredients(with.trial(0, 1));
+  CHECK(ingredients.at("plugin of model lenet5") == sha256("one build").hex());
+  CHECK(ingredients.at("plugin of intervention perturb-weights") == sha256("one build").hex());
+  CHECK(!ingredients.contains("plugin of data mnist"));
+
+  const auto metric = [&](const Schema& schema, const std::string& kind) {
+    for (const auto& spec : experiment(schema, "mlp").metrics()) {
+      if (spec.kind == kind) return spec.definition();
+    }
+    return Digest{};
+  };
+  CHECK(metric(one, "weight-norm") != metric(other, "weight-norm"));
+  CHECK(metric(one, "weight-norm") != metric(built_in, "weight-norm"));
+  CHECK(metric(one, "loss") == metric(built_in, "loss"));
+}

@@ -84,4 +84,7 @@ std::int64_t inspect(const DataFile& file, std::string_view bytes);
 /// to read the files.
 DataFacts facts(const Condition& condition, const DataOptions& options);
 
+/// The same where `schema` may have data sets of plugins, which answer for themselves.
+DataFacts facts(const Condition& condition, const DataOptions& options, const Schema& schema);
+
 }  // namespace perturb

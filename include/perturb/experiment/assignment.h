@@ -34,7 +34,7 @@ struct Every {
   std::vector<Step> steps;
 };
 
-/// A metric as asked for. Its definition (kind, parameters, revision) is its identity; how
+/// A metric as asked for. Its definition (kind, parameters, revision, plugin) is its identity; how
 /// often it is taken is not.
 struct MetricSpec {
   std::string kind;
@@ -42,6 +42,7 @@ struct MetricSpec {
   std::string label;  ///< what results call it: "test.accuracy"
   Every every;
   std::int64_t revision = 1;
+  std::string plugin;  ///< digest, in hexadecimal, of the one that brought its kind; "": built in
   /// Parameters at their neutral values, which are no part of the definition.
   std::vector<std::string> neutral;
   Better better = Better::Neither;  ///< for whoever looks at results; no part of the definition

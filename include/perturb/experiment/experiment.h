@@ -41,12 +41,30 @@ struct PlotSpec {
   std::vector<std::string> average_over;  ///< factors whose levels are replicates, beside seeds
 };
 
+/// The text of an experiment file. Throws Error when there is none, InvalidExperiment when it is
+/// too large.
+Source read_experiment(const std::filesystem::path& file);
+
+/// One entry of `plugins`: what the schema depends on, so what has to be known before the rest of
+/// the text means anything.
+struct NamedPlugin {
+  std::string name;  ///< as written
+  Place place;
+};
+/// The entries that are strings, in file order. Says nothing of what is wrong with a text: reading
+/// the experiment does.
+std::vector<NamedPlugin> plugins_of(const Source& source);
+
 class Experiment {
  public:
   /// Reads and validates; `schema` must outlive the experiment. Overrides are "path=value" or
   /// "path=a,b,c" as on the command line. Throws InvalidExperiment with everything that is wrong,
   /// or Error when there is no file.
   static Experiment load(const std::filesystem::path& file,
+                         const std::vector<std::string>& overrides, const Schema& schema,
+                         const DataLookup& data);
+  /// The same for a text that `read_experiment` read from `file`.
+  static Experiment load(Source source, const std::filesystem::path& file,
                          const std::vector<std::string>& overrides, const Schema& schema,
                          const DataLookup& data);
   static Experiment parse(Source source, const std::filesystem::path& folder,
@@ -98,7 +116,8 @@ class Experiment {
   /// The step at which the trial ends. Needs the data set's size: 0 when it is unknown.
   Step end(const Trial& trial) const;
   /// What the trial's identity has beside its condition and operations: the digest of the data,
-  /// revisions of components, a schedule's horizon where the run's end decides it. By name.
+  /// revisions and plugins of components, a schedule's horizon where the run's end decides it. By
+  /// name.
   std::map<std::string, std::string> ingredients(const Trial& trial) const;
   /// Whether a field of the condition is part of the trial's identity.
   bool matters(const Trial& trial, std::string_view path) const;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <map>
@@ -99,6 +100,21 @@ struct ModelParts {
   std::vector<std::string> units;
 };
 
+/// What has to be known of a data set before anything is trained.
+struct DataFacts {
+  std::int64_t train = 0;  ///< examples in the training set; 0 when unknown
+  std::int64_t test = 0;
+  Digest digest;        ///< of the decoded content; zero for generated or built-in data
+  std::string missing;  ///< why the data cannot be read and what to do; empty when they can
+};
+
+/// The plugin that brought a component. Its bytes are part of what the component is: nobody can
+/// tell whether another build computes the same.
+struct Origin {
+  std::string file;  ///< absolute
+  Digest digest;     ///< of the file
+};
+
 /// Which of two values of a metric one would rather have.
 enum class Better { Neither, Higher, Lower };
 
@@ -109,11 +125,16 @@ struct Component {
   std::vector<Parameter> parameters;
   /// Goes up whenever the component computes something else than it did; part of identity.
   std::int64_t revision = 1;
+  std::optional<Origin> plugin;  ///< set by whoever loads it; none: built in
   Moment moment = Moment::Init;  ///< interventions only
   std::vector<Feature> needs;    ///< of the task; interventions and metrics only
   std::vector<Feature> has;      ///< tasks only
   /// Models only: its parts under a condition. Without it patterns are not checked beforehand.
   std::function<ModelParts(const Condition&)> parts;
+  /// Data sets of plugins only: counts and digest of what the factory makes of the same condition
+  /// and folders.
+  std::function<DataFacts(const Condition&, const std::vector<std::filesystem::path>& folders)>
+      facts;
   /// Metrics only: the name of what is measured, with parameters in braces: "{on}.accuracy".
   std::string label;
   Better better = Better::Neither;  ///< metrics only
@@ -123,6 +144,8 @@ struct Component {
   std::function<std::string(const std::map<std::string, Value>&)> unsupported;
 
   const Parameter* find(std::string_view parameter) const;
+  /// What identity knows the component by, beside its name: its revision and its plugin.
+  std::string version() const;
 };
 
 /// The sections of a condition in their order, each with the family that it draws from.
@@ -150,14 +173,6 @@ class Schema {
 
  private:
   std::map<Family, std::vector<Component>> components_;
-};
-
-/// What has to be known of a data set before anything is trained.
-struct DataFacts {
-  std::int64_t train = 0;  ///< examples in the training set; 0 when unknown
-  std::int64_t test = 0;
-  Digest digest;        ///< of the decoded content; zero for generated or built-in data
-  std::string missing;  ///< why the data cannot be read and what to do; empty when they can
 };
 
 /// Answers for the `data.*` fields of a condition. Called once for each distinct data set.

@@ -18,6 +18,8 @@ struct ReportOptions {
       summary;  ///< without metrics: all that the experiment has, what `show` shows first
   /// Empty: those of the file, or else `default_plots`.
   std::vector<PlotSpec> plots;
+  /// Those that there are.
+  Registry<Plotter> plotters = perturb::plotters();
   std::string file;     ///< as the user named it, for the commands that the page suggests
   std::string command;  ///< that writes the page
   std::string written;  ///< when: UTC, ISO 8601

@@ -14,6 +14,8 @@
 
 namespace perturb {
 
+struct Registries;
+
 /// LibTorch as found at run time.
 struct Numerics {
   std::string libtorch;       ///< version
@@ -33,6 +35,8 @@ struct EngineOptions {
   std::filesystem::path store;  ///< whose blobs take and give checkpoints; empty: none are saved
   /// For states that wait for stages that go on from them; what does not fit is saved instead.
   std::size_t memory = std::size_t{1} << 30;
+  /// Adds what there is beside the built-in factories: what plugins bring. Called once.
+  std::function<void(Registries&)> extend;
 };
 
 /// Takes what a stage has done so far. Called in the thread that carries it out.
@@ -49,9 +53,12 @@ class Engine {
 };
 
 /// Goes up whenever this header or what it includes changes.
-inline constexpr int kEngineVersion = 3;
+inline constexpr int kEngineVersion = 4;
 
 }  // namespace perturb
 
 /// The one entry point. Null when `version` is not the library's own. Owned by the caller.
 extern "C" perturb::Engine* perturb_engine(int version, const perturb::EngineOptions* options);
+
+/// The version of LibTorch that the training half was compiled with: "1.13.1".
+extern "C" const char* perturb_libtorch();

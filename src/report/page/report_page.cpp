@@ -154,9 +154,8 @@ class Report {
     const std::vector<PlotSpec> asked = !options_.plots.empty()        ? options_.plots
                                         : !experiment_.plots().empty() ? experiment_.plots()
                                                                        : default_plots(experiment_);
-    const Registry<Plotter> known = plotters();
     std::vector<Figure> figures;
-    for (const PlotSpec& spec : asked) figures.push_back(known.at(spec.kind)(spec, results_));
+    for (const PlotSpec& spec : asked) figures.push_back(options_.plotters.at(spec.kind)(spec, results_));
     return figures_html(figures);
   }
 
