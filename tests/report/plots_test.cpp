@@ -256,6 +256,19 @@ TEST_CASE("golden: every kind of plot") {
          normal.draw({"kind=curves", "metric=test.accuracy", "average_over=optimizer.momentum"}));
 }
 
+TEST_CASE("summaries are made once for the same options, and anew for others") {
+  Fixture fixture;
+  fixture.keep_all();
+  const Results results = fixture.results();
+  const Summary& loss = results.summary({.metrics = {"test.loss"}});
+  CHECK(&results.summary({.metrics = {"test.loss"}}) == &loss);
+  CHECK(&results.summary({.metrics = {"train.loss"}}) != &loss);
+  CHECK(&results.summary({.metrics = {"test.loss"}, .at = at_from("10")}) != &loss);
+  CHECK(&results.summary({.metrics = {"test.loss"}, .by = {{"seeds.init"}}}) != &loss);
+  CHECK(&results.summary({.metrics = {"test.loss"}, .average_over = {"optimizer.momentum"}}) !=
+        &loss);
+}
+
 TEST_CASE("every plot's query is answered by the store") {
   Fixture fixture;
   fixture.keep_all();

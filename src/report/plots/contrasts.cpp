@@ -90,7 +90,7 @@ std::string caption(const Summary& summary) {
 }  // namespace
 
 Figure plot_contrasts(const PlotSpec& spec, const Results& results) {
-  const Summary summary = results.summary(summary_options(spec, {metric_of(spec)}));
+  const Summary& summary = results.summary(summary_options(spec, {metric_of(spec)}));
   Figure figure{.title = title(summary, 0) + ", minus control",
                 .caption = left_out(summary, 0),
                 .query = values_query(results, summary, Values::Differences)};

@@ -6,7 +6,7 @@
 namespace perturb {
 
 Figure plot_curves(const PlotSpec& spec, const Results& results) {
-  const Summary summary = results.summary(summary_options(spec, {metric_of(spec)}));
+  const Summary& summary = results.summary(summary_options(spec, {metric_of(spec)}));
   const bool epochs = text_of(spec, "x") == "epoch";
   Figure figure{
       .title = fmt::format("{} over {}", label_text(metric_of(spec)), epochs ? "epochs" : "steps"),

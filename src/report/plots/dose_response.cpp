@@ -257,7 +257,7 @@ class DoseResponse {
   const Results& results_;
   std::string dose_;
   bool difference_;
-  Summary summary_;
+  const Summary& summary_;
   std::vector<std::string> unsaid_;
   std::string metric_;
   std::vector<Frame> frames_;

@@ -25,7 +25,7 @@ Figure plot_grid(const PlotSpec& spec, const Results& results) {
   std::vector<std::string> labels;
   for (const Value& label : spec.parameters.at("metrics").as_list())
     labels.push_back(label.as_string());
-  const Summary summary = results.summary(summary_options(spec, labels));
+  const Summary& summary = results.summary(summary_options(spec, labels));
   const bool epochs = text_of(spec, "x") == "epoch";
   const std::size_t columns = summary.quantities.size();
   const std::string& name = results.experiment().name();

@@ -95,7 +95,7 @@ std::size_t index_of(const std::vector<Value>& levels, const Value& level) {
 }  // namespace
 
 Figure plot_heatmap(const PlotSpec& spec, const Results& results) {
-  const Summary summary = results.summary(options_of(spec, results.experiment()));
+  const Summary& summary = results.summary(options_of(spec, results.experiment()));
   const bool difference = flag_of(spec, "difference");
   Figure figure{.title = title(summary, 0) + (difference ? ", minus control" : ""),
                 .caption = left_out(summary, 0),
