@@ -33,6 +33,7 @@ struct Options {
   std::optional<std::int64_t> step;
   std::string table;  // a view; empty: `results`
   std::string format;
+  bool spreadsheet = false;
   fs::path to;
   bool force = false;
 };
@@ -230,14 +231,15 @@ ExitCode export_rows(Context& context, const Options& options) {
   if (store.query("SELECT 1 FROM experiments WHERE name = ?", {name}).rows.empty())
     throw Error(ExitCode::Usage, "the store holds no experiment \"" + name + "\"",
                 "`perturb run " + options.arguments.file.string() + "` makes its results");
+  const CsvReader reader = options.spreadsheet ? CsvReader::Spreadsheet : CsvReader::Program;
   if (options.to.empty()) {
-    write_rows(store, table, name, *writer_of(options.format, context.out));
+    write_rows(store, table, name, *writer_of(options.format, reader, context.out));
     return ExitCode::Done;
   }
   check_free(options.to, options.force);
   Unfinished file(options.to);
   Output out(file.file());
-  write_rows(store, table, name, *writer_of(options.format, out));
+  write_rows(store, table, name, *writer_of(options.format, reader, out));
   out.flush();
   file.finish();
   return ExitCode::Done;
@@ -245,7 +247,8 @@ ExitCode export_rows(Context& context, const Options& options) {
 
 ExitCode run_export(Context& context, const Options& options) {
   if (!options.checkpoint.empty()) return export_checkpoint(context, options);
-  if (!options.table.empty() || !options.format.empty()) return export_rows(context, options);
+  if (!options.table.empty() || !options.format.empty() || options.spreadsheet)
+    return export_rows(context, options);
   throw Error(ExitCode::Usage, "it is not said what to export",
               "--checkpoint TRIAL, or --table results; `perturb export --help` shows examples");
 }
@@ -286,12 +289,18 @@ void add_export(CLI::App& app, Context& context) {
       ->check(CLI::IsMember(tables))
       ->type_name("TABLE");
   const std::vector<std::string> formats = {"csv", "jsonl"};
+  auto* format = command
+                     ->add_option("--format", options->format,
+                                  "Of the table: csv (default), or jsonl for a JSON object a line")
+                     ->excludes(checkpoint)
+                     ->check(CLI::IsMember(formats))
+                     ->type_name("FORMAT");
   command
-      ->add_option("--format", options->format,
-                   "Of the table: csv (default), or jsonl for a JSON object a line")
+      ->add_flag("--spreadsheet", options->spreadsheet,
+                 "CSV in which no text is taken for a formula: one that looks like it gets a ' "
+                 "before it")
       ->excludes(checkpoint)
-      ->check(CLI::IsMember(formats))
-      ->type_name("FORMAT");
+      ->excludes(format);
   command
       ->add_option("-o,--output", options->to,
                    "Where to; else tables go to stdout, and a checkpoint to TRIAL-N.safetensors")

@@ -52,6 +52,13 @@ std::size_t Output::width() const {
   return size.ws_col;
 }
 
+std::size_t Output::height() const {
+  if (!terminal_) return 0;
+  winsize size{};
+  if (ioctl(fileno(file_), TIOCGWINSZ, &size) != 0 || size.ws_row == 0) return 24;
+  return size.ws_row;
+}
+
 void Output::lost() const {
   if (loss_ == Loss::Ignored) return;
   if (errno == EPIPE) throw ClosedPipe();

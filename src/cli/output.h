@@ -37,6 +37,8 @@ class Output {
   void set_color(Color color);
   /// Columns of the terminal; 0 when it is not one.
   std::size_t width() const;
+  /// Lines of the terminal; 0 when it is not one.
+  std::size_t height() const;
 
  private:
   void lost() const;

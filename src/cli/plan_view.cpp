@@ -162,7 +162,7 @@ void show_plan(Context& context, const ExperimentArguments& arguments,
     context.out.write(head(experiment, plan) + "  time    " +
                       time_text(plan, seconds, options.workers) + "\n");
     if (!blocked.empty()) {
-      for (const std::string& line : wrapped(blocked, 76)) context.out.line("  " + line);
+      for (const std::string& line : wrapped(printable(blocked), 76)) context.out.line("  " + line);
     }
     context.out.line("");
     context.out.write(matrix(experiment, plan, options, context.out));

@@ -9,9 +9,11 @@
 
 #include "cli/commands.h"
 #include "cli/experiment_arguments.h"
+#include "cli/node_renderer.h"
 #include "cli/plugins.h"
 #include "cli/summary_view.h"
 #include "perturb/core/files.h"
+#include "perturb/report/report.h"
 #include "perturb/report/table.h"
 
 namespace perturb {
@@ -54,20 +56,40 @@ std::string file_name(const std::string& experiment, std::size_t number, const s
   return fmt::format("{}-{}-{}", name, number, kind);
 }
 
-/// The specification as other programs read it.
-std::string vega_lite(const Figure& figure) {
-  nlohmann::json spec = figure.spec;
-  spec["config"] = plot_config(/*dark=*/false);
-  return spec.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
+fs::path with_ending(fs::path stem, const char* ending) { return stem += ending; }
 
-/// Writes the figure's files beside each other; `stem` is their path without an ending.
-std::vector<fs::path> write(const Figure& figure, const fs::path& stem) {
-  fs::path path = stem;
-  path += ".vl.json";
-  write_atomically(path, vega_lite(figure));
-  return {path};
-}
+/// Writes files beside each other: the specification, a page, and what Node can draw.
+class Files {
+ public:
+  explicit Files(Context& context) : node_(NodeRenderer::find(missing_)) {
+    if (!node_) context.err.line("note: no .svg and .png: " + missing_);
+  }
+
+  /// `stem` is their path without an ending. Pictures are there after `draw`.
+  std::vector<fs::path> write(const Figure& figure, const fs::path& stem) {
+    nlohmann::json spec = figure.spec;
+    spec["config"] = plot_config(/*dark=*/false);
+    std::vector<fs::path> files = {with_ending(stem, ".vl.json"), with_ending(stem, ".html")};
+    write_atomically(files[0],
+                     spec.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    write_atomically(files[1], figures_page(figure.title, {figure}));
+    if (!node_) return files;
+    pictures_.push_back({.spec = std::move(spec),
+                         .svg = with_ending(stem, ".svg"),
+                         .png = with_ending(stem, ".png")});
+    files.insert(files.end(), {pictures_.back().svg, pictures_.back().png});
+    return files;
+  }
+
+  void draw() {
+    if (!pictures_.empty()) node_->draw(pictures_);
+  }
+
+ private:
+  std::string missing_;
+  std::optional<NodeRenderer> node_;
+  std::vector<Picture> pictures_;
+};
 
 nlohmann::json json_of(const PlotSpec& spec, const Figure& figure,
                        const std::vector<fs::path>& files) {
@@ -98,7 +120,9 @@ ExitCode plot(Context& context, const Options& options) {
         ExitCode::Disk,
         fmt::format("cannot make the folder {}: {}", options.folder.string(), error.message()),
         "name another one with --out");
+  Files writer(context);
   nlohmann::json all = nlohmann::json::array();
+  std::vector<fs::path> written;
   for (std::size_t i = 0; i < specs.size(); ++i) {
     const Figure figure = kinds.at(specs[i].kind)(specs[i], results);
     std::vector<fs::path> files;
@@ -106,15 +130,17 @@ ExitCode plot(Context& context, const Options& options) {
       context.err.line(fmt::format("note: {}, {}: {}", specs[i].kind, printable(figure.title),
                                    printable(figure.caption)));
     } else {
-      files =
-          write(figure, options.folder / file_name(loaded.experiment.name(), i + 1, specs[i].kind));
+      files = writer.write(
+          figure, options.folder / file_name(loaded.experiment.name(), i + 1, specs[i].kind));
     }
-    if (context.json) all.push_back(json_of(specs[i], figure, files));
-    if (context.json) continue;
-    for (const fs::path& path : files) context.out.line(printable(path.string()));
+    all.push_back(json_of(specs[i], figure, files));
+    written.insert(written.end(), files.begin(), files.end());
   }
+  writer.draw();
   if (context.json)
     context.out.line(all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  else
+    for (const fs::path& path : written) context.out.line(printable(path.string()));
   note_fingerprints(context, loaded.experiment.name(), store);
   return ExitCode::Done;
 }
@@ -126,8 +152,10 @@ void add_plot(CLI::App& app, Context& context) {
   command->footer(
       "Draws what [[plots]] of the file ask for; without any, curves, contrasts and responses to\n"
       "doses of what `show` shows. Trains nothing; what is missing is counted in the captions.\n"
-      "Files are Vega-Lite specifications with their data inside. docs/plots.md has an example of\n"
-      "every kind.\n\n"
+      "Every plot is a Vega-Lite specification (.vl.json) and a page (.html), which offers SVG "
+      "and\n"
+      "PNG; where Node is found these are written, too. docs/plots.md has an example of every\n"
+      "kind.\n\n"
       "Examples:\n"
       "  perturb plot momentum.toml --out plots\n"
       "  perturb plot momentum.toml --kind contrasts --metric test.accuracy --set at=epoch:5\n"

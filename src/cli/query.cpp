@@ -40,12 +40,12 @@ void write_json(const Table& table, Output& out) {
   out.line(rows.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-void write_csv(const Table& table, Output& out) {
-  out.write(csv_line(table.columns));
+void write_csv(const Table& table, CsvReader reader, Output& out) {
+  out.write(csv_line(table.columns, reader));
   std::vector<std::string> cells(table.columns.size());
   for (const auto& row : table.rows) {
     for (std::size_t i = 0; i < row.size(); ++i) cells[i] = text_of(row[i]);
-    out.write(csv_line(cells));
+    out.write(csv_line(cells, reader));
   }
 }
 
@@ -83,6 +83,7 @@ void add_query(CLI::App& app, Context& context) {
   struct Options {
     std::vector<std::string> words;
     bool csv = false;
+    bool spreadsheet = false;
     bool table = false;
   };
   auto options = std::make_shared<Options>();
@@ -94,7 +95,13 @@ void add_query(CLI::App& app, Context& context) {
       ->type_name("[FILE] SQL");
   auto* csv =
       command->add_flag("--csv", options->csv, "Comma-separated values, even on a terminal");
-  command->add_flag("--table", options->table, "An aligned table, even into a pipe")->excludes(csv);
+  auto* spreadsheet =
+      command->add_flag("--spreadsheet", options->spreadsheet,
+                        "As --csv, but no text is taken for a formula: one that looks like it gets "
+                        "a ' before it");
+  command->add_flag("--table", options->table, "An aligned table, even into a pipe")
+      ->excludes(csv)
+      ->excludes(spreadsheet);
   context.on(command, [&context, options] {
     const std::filesystem::path file = options->words.size() == 2 ? options->words.front() : "";
     const std::filesystem::path folder = context.store_folder(file);
@@ -104,10 +111,11 @@ void add_query(CLI::App& app, Context& context) {
     const Table table = Store::open(folder, Store::Access::Read).query(options->words.back());
     if (context.json)
       write_json(table, context.out);
-    else if (options->table || (context.out.terminal() && !options->csv))
+    else if (options->table || (context.out.terminal() && !options->csv && !options->spreadsheet))
       write_text(table, context.out);
     else
-      write_csv(table, context.out);
+      write_csv(table, options->spreadsheet ? CsvReader::Spreadsheet : CsvReader::Program,
+                context.out);
     return ExitCode::Done;
   });
 }

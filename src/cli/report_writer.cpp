@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "cli/plugins.h"
+#include "cli/summary_view.h"
 #include "cli/wording.h"
 #include "perturb/core/files.h"
 #include "perturb/report/report.h"
@@ -50,13 +51,7 @@ ReportWriter::ReportWriter(Context& context, const Experiment& experiment, const
 }
 
 void ReportWriter::write(const Plan& plan, int refresh) {
-  std::vector<Digest> trials;
-  std::vector<Step> ends;
-  for (const Planned& planned : plan.trials) {
-    trials.push_back(planned.trial);
-    ends.push_back(planned.end);
-  }
-  const Results results(experiment_, store_, std::move(trials), std::move(ends));
+  const Results results = results_of(experiment_, plan, store_);
   const std::string text = report_page(
       results, store_,
       {.summary = options_.summary,

@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/cells.h"
-#include "perturb/report/table.h"
 
 namespace perturb {
 
@@ -11,15 +10,18 @@ namespace {
 
 class CsvWriter final : public RowWriter {
  public:
-  explicit CsvWriter(Output& out) : out_(out) {}
-  void columns(const std::vector<std::string>& names) override { out_.write(csv_line(names)); }
+  CsvWriter(CsvReader reader, Output& out) : reader_(reader), out_(out) {}
+  void columns(const std::vector<std::string>& names) override {
+    out_.write(csv_line(names, reader_));
+  }
   void row(const std::vector<Cell>& cells) override {
     texts_.clear();
     for (const Cell& cell : cells) texts_.push_back(text_of(cell));
-    out_.write(csv_line(texts_));
+    out_.write(csv_line(texts_, reader_));
   }
 
  private:
+  CsvReader reader_;
   Output& out_;
   std::vector<std::string> texts_;
 };
@@ -41,9 +43,9 @@ class JsonLinesWriter final : public RowWriter {
 
 }  // namespace
 
-std::unique_ptr<RowWriter> writer_of(const std::string& format, Output& out) {
+std::unique_ptr<RowWriter> writer_of(const std::string& format, CsvReader reader, Output& out) {
   if (format == "jsonl") return std::make_unique<JsonLinesWriter>(out);
-  return std::make_unique<CsvWriter>(out);
+  return std::make_unique<CsvWriter>(reader, out);
 }
 
 }  // namespace perturb

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/output.h"
+#include "perturb/report/table.h"
 #include "perturb/store/store.h"
 
 namespace perturb {
@@ -18,7 +19,7 @@ class RowWriter {
   virtual void row(const std::vector<Cell>& cells) = 0;
 };
 
-/// "jsonl": a JSON object a line; otherwise CSV. `out` must outlive it.
-std::unique_ptr<RowWriter> writer_of(const std::string& format, Output& out);
+/// "jsonl": a JSON object a line; otherwise CSV for that reader. `out` must outlive it.
+std::unique_ptr<RowWriter> writer_of(const std::string& format, CsvReader reader, Output& out);
 
 }  // namespace perturb

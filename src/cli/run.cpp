@@ -12,6 +12,7 @@
 #include "cli/engine_loader.h"
 #include "cli/executors.h"
 #include "cli/experiment_arguments.h"
+#include "cli/live_report.h"
 #include "cli/plan_view.h"
 #include "cli/plugins.h"
 #include "cli/report_writer.h"
@@ -169,6 +170,11 @@ Trained train(const Training& training) {
        .name = [&](std::size_t number) { return trial_name(experiment, number); },
        .stage = [&](std::size_t stage) -> const Stage& { return plan.stages[stage]; },
        .key_metric = [&](const Record& record) { return key_metric(experiment, record); }});
+  LiveReport live({.folder = store.folder(),
+                   .run = run.id(),
+                   .trials = std::ssize(plan.order),
+                   .name = [&](std::size_t number) { return trial_name(experiment, number); },
+                   .stage = [&](std::size_t stage) -> const Stage& { return plan.stages[stage]; }});
   const StopSignals signals;
   bool told = false;
   const RunEvents events = {
@@ -184,7 +190,11 @@ Trained train(const Training& training) {
             display.kept(stage, record);
           },
       .started = [&](std::size_t stage) { display.started(stage); },
-      .ended = [&](std::size_t trial, const Record& record) { display.ended(trial, record); },
+      .ended =
+          [&](std::size_t trial, const Record& record) {
+            display.ended(trial, record);
+            live.ended(trial, record);
+          },
       .idle = [&] { store.flush(); },
       .tick =
           [&](const std::vector<Running>& running) {
@@ -192,6 +202,7 @@ Trained train(const Training& training) {
               display.say(
                   "stopping: stages under way end at their next step; once more stops at once");
             display.tick(running);
+            live.tick(running, display.share(running), display.seconds_left(running));
             if (!training.report) return;
             if (const std::string trouble = training.report->follow(plan); !trouble.empty())
               display.say("warning: " + trouble);

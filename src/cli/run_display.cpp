@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/meters.h"
 #include "cli/wording.h"
 #include "perturb/report/table.h"
 
@@ -18,14 +19,6 @@ constexpr std::size_t kMostRunningLines = 8;
 
 double seconds(std::chrono::steady_clock::duration time) {
   return std::chrono::duration<double>(time).count();
-}
-
-std::string bar(double share, std::size_t width) {
-  const auto full =
-      static_cast<std::size_t>(std::clamp(share, 0.0, 1.0) * static_cast<double>(width));
-  std::string text;
-  for (std::size_t i = 0; i < width; ++i) text += i < full ? "█" : "░";
-  return text;
 }
 
 }  // namespace
@@ -54,7 +47,7 @@ void RunDisplay::ended(std::size_t number, const Record& record) {
   const std::string name = options_.name(number);
   if (record.outcome == Outcome::Done) {
     if (options_.quiet || output_.terminal() || !may_report()) return;
-    const std::string metric = options_.key_metric(record);
+    const std::string metric = printable(options_.key_metric(record));
     say(fmt::format("done  {}  {}  {}{}", position(), name, metric,
                     fmt::format("{}({})", metric.empty() ? "" : "  ", duration(record.seconds))));
     return;
@@ -66,7 +59,7 @@ void RunDisplay::ended(std::size_t number, const Record& record) {
   ++failed_;
   // Never rate-limited and never silent: what went wrong is a result (law 8).
   say(inked(fmt::format("{} {}  {}  at step {}: {}", name_of(record.outcome), position(), name,
-                        record.step, record.message),
+                        record.step, printable(record.message)),
             Ink::Yellow, output_.color()));
 }
 
@@ -91,9 +84,7 @@ void RunDisplay::say(const std::string& text) {
 
 std::vector<std::string> RunDisplay::lines(const std::vector<Running>& running,
                                            std::size_t width) const {
-  const std::int64_t steps = steps_done_ + steps_under_way(running);
-  const double share =
-      options_.steps > 0 ? static_cast<double>(steps) / static_cast<double>(options_.steps) : 0;
+  const double share = this->share(running);
   std::string head = fmt::format("{} {:3.0f}%  {}", bar(share, 24), 100 * share, position());
   if (failed_ > 0) head += fmt::format("  {} failed", failed_);
   if (const double left = seconds_left(running); left >= 0)
@@ -116,6 +107,11 @@ std::vector<std::string> RunDisplay::lines(const std::vector<Running>& running,
   if (running.size() > kMostRunningLines)
     all.push_back(fmt::format("  and {} more", running.size() - kMostRunningLines));
   return all;
+}
+
+double RunDisplay::share(const std::vector<Running>& running) const {
+  const std::int64_t steps = steps_done_ + steps_under_way(running);
+  return options_.steps > 0 ? static_cast<double>(steps) / static_cast<double>(options_.steps) : 0;
 }
 
 double RunDisplay::seconds_left(const std::vector<Running>& running) const {

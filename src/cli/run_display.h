@@ -45,6 +45,8 @@ class RunDisplay {
 
   /// The bar and the running trials, one line each, as a terminal of that width shows them.
   std::vector<std::string> lines(const std::vector<Running>& running, std::size_t width) const;
+  /// Of the steps, taken: 0 to 1.
+  double share(const std::vector<Running>& running) const;
   /// Seconds that are left at the speed so far; negative while nothing is known.
   double seconds_left(const std::vector<Running>& running) const;
 

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/experiment_arguments.h"
 #include "cli/summary_view.h"
+#include "perturb/report/table.h"
 
 namespace perturb {
 
@@ -28,14 +29,14 @@ void add_show(CLI::App& app, Context& context) {
   options->summary.add_place_to(*command);
   options->summary.add_views_to(*command);
   context.on(command, [&context, options] {
-    if (options->summary.csv && context.json)
-      throw Error(ExitCode::Usage, "--csv and --json are two answers", "leave out one of them");
+    if ((options->summary.csv || options->summary.spreadsheet) && context.json)
+      throw Error(ExitCode::Usage, "CSV and JSON are two answers", "leave out one of them");
     const Loaded loaded = options->arguments.load(context);
     const Store store = store_to_read(context.store_folder(options->arguments.file));
     const Plan plan = make_plan(loaded.experiment, store);
     for (const std::string& missing : *loaded.missing_data)
       context.err.line("note: without the data it is not known which results belong to the file: " +
-                       missing);
+                       printable(missing));
     show_summary(context, loaded.experiment, plan, store, options->summary);
     note_fingerprints(context, loaded.experiment.name(), store);
     return ExitCode::Done;

@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/experiment_arguments.h"
+#include "cli/watch.h"
 #include "cli/wording.h"
 #include "perturb/plan/plan.h"
 #include "perturb/report/table.h"
@@ -142,18 +143,34 @@ ExitCode of_store(Context& context) {
   return ExitCode::Done;
 }
 
+ExitCode watched(Context& context, const ExperimentArguments& arguments) {
+  std::string name;
+  if (!arguments.file.empty()) name = arguments.load(context).experiment.name();
+  return watch(context, context.store_folder(arguments.file), name);
+}
+
 }  // namespace
 
 void add_status(CLI::App& app, Context& context) {
   CLI::App* command =
       app.add_subcommand("status", "Show how an experiment's trials stand, or all of a store");
   command->footer(
-      "States are those of `perturb plan`. Without FILE: every experiment of the store.\n\n"
-      "Example:\n  perturb status momentum.toml");
+      "States are those of `perturb plan`. Without FILE: every experiment of the store.\n"
+      "--watch shows the latest run as it goes: what is under way with its loss, what ended, the "
+      "time\n"
+      "that is left. On a terminal it redraws each second; into a pipe it writes a line a trial "
+      "that\n"
+      "ended, and with --json an object a change. It ends with the run.\n\n"
+      "Examples:\n"
+      "  perturb status momentum.toml\n"
+      "  perturb status momentum.toml --watch");
   auto arguments = std::make_shared<ExperimentArguments>();
   arguments->add_to(*command);
   command->get_option("FILE")->required(false);
-  context.on(command, [&context, arguments] {
+  const auto live = std::make_shared<bool>(false);
+  command->add_flag("--watch", *live, "Show the run that goes on until it is over");
+  context.on(command, [&context, arguments, live] {
+    if (*live) return watched(context, *arguments);
     return arguments->file.empty() ? of_store(context) : of_experiment(context, *arguments);
   });
 }

@@ -47,6 +47,9 @@ void SummaryArguments::add_place_to(CLI::App& command) {
 void SummaryArguments::add_views_to(CLI::App& command) {
   command.add_flag("--seeds", seeds, "Every replicate as a row of its own");
   command.add_flag("--csv", csv, "As CSV, every figure with all its digits");
+  command.add_flag("--spreadsheet", spreadsheet,
+                   "As --csv, but no text is taken for a formula: one that looks like it gets a ' "
+                   "before it");
 }
 
 SummaryOptions SummaryArguments::options() const {
@@ -97,8 +100,9 @@ void show_summary(Context& context, const Experiment& experiment, const Plan& pl
     context.out.write(to_json(summary, raw));
     return;
   }
-  if (arguments.csv) {
-    context.out.write(raw ? to_csv(summary, *raw) : to_csv(summary));
+  if (arguments.csv || arguments.spreadsheet) {
+    const CsvReader reader = arguments.spreadsheet ? CsvReader::Spreadsheet : CsvReader::Program;
+    context.out.write(raw ? to_csv(summary, *raw, reader) : to_csv(summary, reader));
     return;
   }
   std::string head = inked(printable(experiment.name()), Ink::Bold, context.out.color()) + "\n";

@@ -23,6 +23,7 @@ struct SummaryArguments {
   std::string at = "last";
   bool seeds = false;  ///< a row a trial
   bool csv = false;
+  bool spreadsheet = false;  ///< CSV for one
 
   /// What to show: --metric, --by.
   void add_selection_to(CLI::App& command);
@@ -30,7 +31,7 @@ struct SummaryArguments {
   void add_place_to(CLI::App& command);
   /// How: --all.
   void add_all_to(CLI::App& command);
-  /// --seeds, --csv.
+  /// --seeds, --csv, --spreadsheet.
   void add_views_to(CLI::App& command);
   SummaryOptions options() const;
 };

@@ -38,13 +38,16 @@ std::vector<std::string> printable(std::string_view text) {
     for (std::size_t k = 1; whole && k < length; ++k) whole = continues_character(text[i + k]);
     const bool c1_control =
         length == 2 && lead == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-    // Marks that reorder text on a terminal (U+200E.., U+202A.., U+2066..) are not shown as such.
+    // Marks that reorder text on a terminal (U+061C, U+200E.., U+202A.., U+2066..) are not shown as
+    // such.
+    const bool arabic_mark = whole && text.substr(i, length) == "\u061c";
     const bool reorders =
         length == 3 && whole && lead == 0xE2 &&
         (text.substr(i + 1, 1) == "\x80" || text.substr(i + 1, 1) == "\x81") &&
         !(text[i + 1] == '\x80' && static_cast<unsigned char>(text[i + 2]) >= 0x90 &&
           static_cast<unsigned char>(text[i + 2]) <= 0xA7);
-    if (!whole || c1_control || reorders || (length == 1 && (lead < 0x20 || lead == 0x7F))) {
+    if (!whole || c1_control || arabic_mark || reorders ||
+        (length == 1 && (lead < 0x20 || lead == 0x7F))) {
       out.emplace_back(lead == '\t' ? " " : "?");
       i += whole ? length : 1;
     } else {

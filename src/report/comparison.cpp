@@ -11,7 +11,8 @@ namespace perturb {
 
 namespace {
 
-/// The sums of all ways to put signs before these numbers.
+/// The sums of all ways to put signs before these numbers: a bit of the index that is set is a
+/// minus.
 std::vector<double> signed_sums(std::span<const double> numbers) {
   std::vector<double> sums = {0};
   for (const double number : numbers) {
@@ -40,15 +41,20 @@ double exact_share(std::span<const double> differences, double least) {
 
 double drawn_share(std::span<const double> differences, double least) {
   constexpr int kDraws = 100'000;
+  // Eight differences have 256 sums, which are looked up: a tenth of the time of adding.
+  std::vector<std::vector<double>> eights;
+  for (std::size_t i = 0; i < differences.size(); i += 8)
+    eights.push_back(
+        signed_sums(differences.subspan(i, std::min<std::size_t>(8, differences.size() - i))));
   // The same signs for every comparison of so many pairs: a p does not depend on its neighbours.
   Random random(0, "sign-flip", differences.size());
   int extreme = 0;
   for (int draw = 0; draw < kDraws; ++draw) {
     double sum = 0;
     std::uint32_t signs = 0;
-    for (std::size_t i = 0; i < differences.size(); ++i) {
-      if (i % 32 == 0) signs = random.bits();
-      sum += (signs >> i % 32 & 1) != 0 ? differences[i] : -differences[i];
+    for (std::size_t i = 0; i < eights.size(); ++i, signs >>= 8) {
+      if (i % 4 == 0) signs = random.bits();
+      sum += eights[i][signs & (eights[i].size() - 1)];
     }
     extreme += std::fabs(sum) >= least;
   }

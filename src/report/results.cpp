@@ -3,9 +3,28 @@
 #include <cassert>
 #include <span>
 
+#include <fmt/format.h>
+
 #include "report/stored_values.h"
 
 namespace perturb {
+
+namespace {
+
+/// Injective.
+std::string key_of(const SummaryOptions& options) {
+  const auto list = [](const std::vector<std::string>& words) {
+    std::string all;
+    for (const std::string& word : words) all += framed(word);
+    return framed(all);
+  };
+  const At& at = options.at;
+  return list(options.metrics) + (options.by ? list(*options.by) : "-") +
+         list(options.average_over) +
+         fmt::format("{},{},{}", static_cast<int>(at.kind), at.step, at.epoch);
+}
+
+}  // namespace
 
 Results::Results(const Experiment& experiment, const Store& store, std::vector<Digest> trials,
                  std::vector<Step> ends)
@@ -19,8 +38,12 @@ std::vector<Observation> Results::observe(const SummaryOptions& options) const {
   return perturb::observe(experiment_, store_, trials_, ends_, wanted, options.at);
 }
 
-Summary Results::summary(const SummaryOptions& options) const {
-  return summarise(experiment_, observe(options), options);
+const Summary& Results::summary(const SummaryOptions& options) const {
+  const std::string key = key_of(options);
+  auto made = summaries_.find(key);
+  if (made == summaries_.end())
+    made = summaries_.emplace(key, summarise(experiment_, observe(options), options)).first;
+  return made->second;
 }
 
 Results::View Results::view(const SummaryOptions& options) const {

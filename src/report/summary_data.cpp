@@ -146,7 +146,7 @@ std::string to_json(const Summary& summary, const std::vector<Replicate>* replic
   return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string to_csv(const Summary& summary) {
+std::string to_csv(const Summary& summary, CsvReader reader) {
   std::vector<std::string> titles = summary.by;
   for (const char* title : {"intervention",
                             "metric",
@@ -175,7 +175,7 @@ std::string to_csv(const Summary& summary) {
                             "p",
                             "p_holm"})
     titles.emplace_back(title);
-  std::string all = csv_line(titles);
+  std::string all = csv_line(titles, reader);
   for (const SummaryRow& row : summary.rows) {
     for (std::size_t i = 0; i < summary.quantities.size(); ++i) {
       const SummaryCell& cell = row.cells[i];
@@ -194,19 +194,20 @@ std::string to_csv(const Summary& summary) {
       line.push_back(std::to_string(cell.against.ties));
       line.push_back(csv_number(cell.against.p));
       line.push_back(csv_number(cell.against.p_holm));
-      all += csv_line(line);
+      all += csv_line(line, reader);
     }
   }
   return all;
 }
 
-std::string to_csv(const Summary& summary, const std::vector<Replicate>& replicates) {
+std::string to_csv(const Summary& summary, const std::vector<Replicate>& replicates,
+                   CsvReader reader) {
   std::vector<std::string> titles = summary.by;
   titles.insert(titles.end(), summary.replicates.begin(), summary.replicates.end());
   for (const char* title : {"intervention", "number", "trial", "standing", "metric", "step",
                             "epoch", "value", "control_value", "difference"})
     titles.emplace_back(title);
-  std::string all = csv_line(titles);
+  std::string all = csv_line(titles, reader);
   for (const Replicate& replicate : replicates) {
     const SummaryRow& row = summary.rows[replicate.row];
     for (std::size_t i = 0; i < summary.quantities.size(); ++i) {
@@ -221,7 +222,7 @@ std::string to_csv(const Summary& summary, const std::vector<Replicate>& replica
                    placed ? std::to_string(reading.step) : "",
                    placed ? fmt::format("{}", reading.epoch) : "", csv_number(reading.value),
                    csv_number(reading.control), csv_number(reading.value - reading.control)});
-      all += csv_line(line);
+      all += csv_line(line, reader);
     }
   }
   return all;

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <charconv>
 #include <cstdint>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -86,6 +88,21 @@ std::size_t width_of(std::uint32_t code) {
   if (code < 0x300) return 1;
   if (within(kZeroWidth, code)) return 0;
   return within(kWide, code) ? 2 : 1;
+}
+
+/// Whether a spreadsheet would compute it: by how it begins (OWASP, CSV Injection), unless it is a
+/// number as we write them. The full-width forms count in some languages.
+bool looks_like_formula(std::string_view cell) {
+  const std::size_t blank = cell.find_first_not_of(' ');
+  if (blank == std::string_view::npos) return false;
+  const std::string_view text = cell.substr(blank);
+  constexpr std::array<std::string_view, 10> kBegins = {"=",  "+",  "-",  "@",  "\t",
+                                                        "\r", "＝", "＋", "－", "＠"};
+  const auto begins = [&](std::string_view with) { return text.starts_with(with); };
+  if (std::ranges::none_of(kBegins, begins)) return false;
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error != std::errc() || end != text.data() + text.size();
 }
 
 std::string escaped(std::uint32_t code) {
@@ -226,17 +243,19 @@ std::string TextTable::text(const Style& style) const {
   return all;
 }
 
-std::string csv_line(const std::vector<std::string>& cells) {
+std::string csv_line(const std::vector<std::string>& cells, CsvReader reader) {
   std::string line;
   for (std::size_t i = 0; i < cells.size(); ++i) {
+    const std::string& cell = cells[i];
+    const bool formula = looks_like_formula(cell);
+    // An empty cell that is alone would be a blank line, and so no row at all.
+    const bool quoted = formula || (cell.empty() && cells.size() == 1) ||
+                        cell.find_first_of(",\"\r\n") != std::string::npos;
     if (i > 0) line += ',';
-    if (cells[i].find_first_of(",\"\r\n") == std::string::npos) {
-      line += cells[i];
-      continue;
-    }
-    line += '"';
-    for (const char c : cells[i]) line += c == '"' ? std::string("\"\"") : std::string(1, c);
-    line += '"';
+    if (quoted) line += '"';
+    if (formula && reader == CsvReader::Spreadsheet) line += '\'';
+    for (const char c : cell) line += c == '"' ? std::string("\"\"") : std::string(1, c);
+    if (quoted) line += '"';
   }
   return line + "\n";
 }

@@ -11,6 +11,8 @@
 namespace perturb {
 
 std::filesystem::path database_in(const std::filesystem::path& folder);
+/// See perturb/store/live.h.
+inline constexpr std::string_view kLiveFile = "live.json";
 
 /// Makes the folder if need be, with a .gitignore if it was made or empty: a folder that the
 /// user shares with other things keeps what git thinks of it.

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "perturb/core/error.h"
+#include "perturb/store/live.h"
 #include "store/folder.h"
 #include "store/host.h"
 #include "store/migrate.h"
@@ -126,6 +127,7 @@ Store Store::open(const fs::path& folder, Access access) {
   prepare_folder(folder);
   state->lock = lock_folder(folder);
   if (access == Access::Remove) give_up_reserve(folder);
+  remove_live(folder);  // of a run that was killed
   state->database = open_database(folder);
   state->writable = true;
   state->blobs.emplace(folder);

@@ -158,7 +158,8 @@ bool is_left_in_store(const std::string& name) {
   }
   // A copy before a migration that was cut short: results-v1.db.tmp, and its journal.
   if (name.starts_with("results-v") && name.find(".db.tmp") != std::string::npos) return true;
-  return is_temporary(name, "reserve") || is_temporary(name, ".gitignore");
+  return is_temporary(name, "reserve") || is_temporary(name, ".gitignore") ||
+         is_temporary(name, kLiveFile);
 }
 
 bool is_left_in_blobs(const fs::path& path) {

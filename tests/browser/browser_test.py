@@ -235,7 +235,10 @@ class Browser(unittest.TestCase):
 
     def test_hostile_text_stays_text(self):
         corpus = json.loads((ROOT / "tests/hostile/corpus.json").read_text(encoding="utf-8"))
-        for number, entry in enumerate(corpus):
+        # What a browser could take for markup; tests/cli/report_test.py has the others.
+        markup = [entry for entry in corpus if "<" in entry.get("text", "")]
+        self.assertGreater(len(markup), 10)
+        for number, entry in enumerate(markup):
             toml = SWEEP.replace('"sweep"', json.dumps(f"hostile-{number}")).replace(
                 '"How far may the initial weights be moved?"', json.dumps(entry["text"]))
             (self.folder / "hostile.toml").write_text(toml, encoding="utf-8", errors="surrogatepass")
@@ -247,7 +250,7 @@ class Browser(unittest.TestCase):
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.open("hostile.html")
                 self.assertEqual(self.driver.execute_script(
-                    "return document.querySelectorAll('img, iframe, object, embed, form').length"), 0)
+                    "return document.querySelectorAll('img, iframe, object, embed, base').length"), 0)
                 self.check_quiet()
 
 

@@ -57,6 +57,8 @@ std::string objection(const Parameter& parameter, const Value& value) {
         if (!item.is_int() || !within(item)) return "an item that is no integer in range";
       }
       return "";
+    case Type::StringList:
+      return value.is_list() ? "" : "not a list";
     default:
       return value.is_string() ? "" : "not a string";
   }

@@ -23,7 +23,7 @@ ROOT = HERE.parents[1]
 GOLDEN = HERE / "golden"
 COMMANDS = [
     "check", "plan", "run", "status", "why", "show", "plot", "diff", "query",
-    "export", "verify", "audit", "gc",
+    "report", "export", "verify", "audit", "gc",
     "list", "describe", "data", "doctor", "completion",
 ]
 LIMIT = 120  # seconds; a bound on what hangs, not a measurement
@@ -255,7 +255,7 @@ class Completion(ProgramTest):
         return [line.split("\t")[0] for line in text.splitlines()]
 
     def test_commands_options_and_names(self):
-        self.assertEqual(self.words("pl"), ["plan"])
+        self.assertEqual(self.words("pla"), ["plan"])
         self.assertEqual(set(self.words("")), set(COMMANDS))
         self.assertIn("--fail-fast", self.words("run", "--f"))
         self.assertIn("--store", self.words("run", "--s"))

@@ -1,9 +1,6 @@
 """The report without a browser: its figures are those of `show`, it needs nothing from anywhere, and whatever names say,
 its structure is the same. tests/browser looks at it in Chromium."""
 
-import base64
-import hashlib
-import html.parser
 import json
 import os
 import pathlib
@@ -14,6 +11,8 @@ import subprocess
 import tempfile
 import time
 import unittest
+
+from page_reader import Reader
 
 PERTURB = os.path.abspath(os.environ["PERTURB"])
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -39,53 +38,6 @@ seeds.init = [0, 1, 2, 3]
 [[interventions]]
 set.optimizer.lr = [0.2, 0.3, 1e30]
 """
-
-
-class Reader(html.parser.HTMLParser):
-    """Rows of tables by section, scripts, attributes, and the order of elements."""
-
-    def __init__(self, text):
-        super().__init__(convert_charrefs=True)
-        self.rows, self.scripts, self.elements, self.links, self.policy = {}, [], [], [], ""
-        self.title, self.text = "", ""
-        self.section, self.cell, self.script, self.in_title = "", None, None, False
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        self.elements.append((tag, *sorted(k for k in attributes)))
-        self.links += [attributes[k] for k in ("src", "href", "action", "data") if k in attributes]
-        if tag == "section":
-            self.section = attributes["id"]
-        elif tag == "meta" and attributes.get("http-equiv"):
-            self.policy = attributes["content"]
-        elif tag == "tr":
-            self.rows.setdefault(self.section, []).append([])
-        elif tag in ("td", "th"):
-            self.rows[self.section][-1].append("")
-            self.cell = True
-        elif tag == "script":
-            self.script = attributes.get("type", "")
-            self.scripts.append([self.script, ""])
-        self.in_title = tag == "title"
-
-    def handle_endtag(self, tag):
-        if tag in ("tr", "tbody", "td", "th"):
-            self.cell = None
-        elif tag == "script":
-            self.script = None
-        self.in_title = False
-
-    def handle_data(self, data):
-        if self.script is not None:
-            self.scripts[-1][1] += data
-            return
-        self.text += data
-        if self.in_title:
-            self.title += data
-        if self.cell:
-            self.rows[self.section][-1][-1] += data.rstrip("\n")
 
 
 class ReportTest(unittest.TestCase):
@@ -135,8 +87,9 @@ class Trained(ReportTest):
         failed = json.loads(self.perturb("query", query, "--store", ".perturb", "--json"))
         rows = self.page().rows["failures"][1:]
         self.assertEqual(len(rows), 4)
-        wanted = failed if isinstance(failed[0], list) else [list(row.values()) for row in failed]
-        self.assertEqual(rows, [[str(cell) for cell in row] for row in wanted])
+        self.assertEqual(rows, [[str(row[name]) for name in
+                                 ("number", "intervention", "outcome", "step", "message")]
+                                for row in failed])
 
     def test_run_keeps_a_page(self):
         self.file(SWEEP)
@@ -168,16 +121,7 @@ class Untrained(ReportTest):
     def test_needs_nothing_from_anywhere(self):
         self.file(SWEEP)
         self.perturb("report", "sweep.toml")
-        page = self.page()
-        self.assertEqual([link for link in page.links if not link.startswith(("#", "data:"))], [])
-        hashes = ["'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
-                  for kind, text in page.scripts if kind != "application/json"]
-        allowed = re.search(r"script-src ([^;]*)", page.policy)[1].split()
-        self.assertCountEqual(hashes, allowed)
-        self.assertIn("default-src 'none'", page.policy)
-        for kind, text in page.scripts:
-            if kind == "application/json":
-                json.loads(text)
+        self.page().check_safe(self)
 
     def test_nothing_trained_is_said(self):
         self.file(SWEEP)
@@ -199,31 +143,27 @@ class Untrained(ReportTest):
 
     def test_hostile_text_changes_no_structure(self):
         corpus = json.loads((ROOT / "tests/hostile/corpus.json").read_text(encoding="utf-8"))
-        self.assertGreaterEqual(len(corpus), 100)
+        texts = [entry for entry in corpus if entry.get("text", "").strip()]
+        self.assertGreater(len(texts), 100)
         self.file(SWEEP)
         self.perturb("report", "sweep.toml")
-        wanted = self.page()
+        wanted = self.page().elements
         tried = 0
-        for number, entry in enumerate(corpus):
-            text = json.dumps(entry["text"])
-            toml = SWEEP.replace('"What does a higher rate do?"', text)
+        for number, entry in enumerate(texts):
+            toml = SWEEP.replace('"What does a higher rate do?"', json.dumps(entry["text"]))
             toml = toml.replace('name = "sweep"', f'name = "hostile {number}"')
             done = subprocess.run([PERTURB, "report", self.file(toml, "hostile.toml")],
                                   cwd=self.folder, capture_output=True, text=True, timeout=LIMIT,
                                   check=False)
             if done.returncode == 2:
-                continue  # no TOML can say this
+                continue  # JSON says it otherwise than TOML; hostile_test.py has it
             tried += 1
             with self.subTest(entry["name"]):
                 self.assertEqual(done.returncode, 0, done.stderr)
                 page = self.page("hostile.html")
-                if entry["text"].strip():
-                    self.assertEqual(page.elements, wanted.elements)
-                self.assertEqual(len(page.scripts), len(wanted.scripts))
-                forbidden = [c for c in page.text if ord(c) < 32 and c != "\n" or 127 <= ord(c) < 160
-                             or c in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f"]
-                self.assertEqual(forbidden, [])
-        self.assertGreater(tried, 50)
+                self.assertEqual(page.elements, wanted)
+                page.check_safe(self)
+        self.assertGreater(tried, 100)
 
 
 if __name__ == "__main__":

@@ -86,6 +86,17 @@ TEST_CASE_FIXTURE(Fixture,
         "diverged 2/2  #4 noise  at step 7: loss is NaN\n");
 }
 
+TEST_CASE_FIXTURE(Fixture, "what a trial says of its end moves no cursor") {
+  {
+    RunDisplay display(output, options(1));
+    Record wild = record(Outcome::Failed);
+    wild.message = "\x1b[2J\x1b]0;owned\x07 no\nlines \xFF";
+    display.ended(0, wild);
+  }
+  CHECK(written() ==
+        "failed 1/1  #0 noise  at step 7: \\x1b[2J\\x1b]0;owned\\x07 no\\nlines \xEF\xBF\xBD\n");
+}
+
 TEST_CASE_FIXTURE(Fixture, "thousands of trials are a line a second, but every failure is told") {
   {
     RunDisplay display(output, options(1000));

@@ -28,6 +28,13 @@ TEST_CASE("what could command a terminal is not passed on") {
   CHECK(shown.find('\x07') == std::string::npos);
   CHECK(shown.find("\xE2\x80\xAE") == std::string::npos);
   CHECK(shown.find('\xff') == std::string::npos);
+  // All that turn the direction of reading.
+  for (const std::string mark : {"\u061c", "\u200e", "\u200f", "\u202a", "\u202b", "\u202c",
+                                 "\u202d", "\u202e", "\u2066", "\u2067", "\u2068", "\u2069"}) {
+    const auto line = render({at("a" + mark + "b", 1, 1), "is " + mark, "not " + mark, false});
+    CHECK(line.find(mark) == std::string::npos);
+    CHECK(line.find("a?b") != std::string::npos);
+  }
 }
 
 TEST_CASE("long lines are cut around the caret, which stays under its character") {

@@ -77,4 +77,19 @@ TEST_CASE("colour is added only where it is asked for, and does not count as wid
 
 TEST_CASE("CSV quotes what would be read otherwise") {
   CHECK(csv_line({"a", "b,c", "d\"e", "f\ng", ""}) == "a,\"b,c\",\"d\"\"e\",\"f\ng\",\n");
+  // Alone, an empty cell would be a line without any.
+  CHECK(csv_line({""}) == "\"\"\n");
+}
+
+TEST_CASE("what looks like a formula is quoted, and for a spreadsheet made a text") {
+  for (const char* text :
+       {"=1+1", "+1", "-1+cmd", "@x", "\t=x", "\r=x", " =x", "＝1", "-", "=", "-x"}) {
+    CHECK(csv_line({"a", text}) == std::string("a,\"") + text + "\"\n");
+    CHECK(csv_line({"a", text}, CsvReader::Spreadsheet) == std::string("a,\"'") + text + "\"\n");
+  }
+  // Numbers are what they are, and so is all that only has such a sign in it.
+  for (const char* text : {"-1", "-0.5", "-1e-300", "-inf", "a=b", "1-2", "x@y", "", " "}) {
+    for (const CsvReader reader : {CsvReader::Program, CsvReader::Spreadsheet})
+      CHECK(csv_line({"a", text}, reader) == std::string("a,") + text + "\n");
+  }
 }

@@ -84,6 +84,8 @@ std::string said_left_out(const Panels& panels);
 std::string field(std::size_t column);
 /// The table as inline data. What is absent or not finite is left out.
 nlohmann::json inline_data(const Table& table);
+/// Data for a mark that is there once, and takes its place from the specification.
+nlohmann::json one_row();
 /// Places of at most about `most` of the points: the ends, and of every stretch the least and the
 /// greatest, so that no spike is lost. NaN must not be among them.
 std::vector<std::size_t> thinned(std::span<const double> values, std::size_t most = 2'000);
@@ -92,10 +94,18 @@ std::vector<std::size_t> thinned(std::span<const double> values, std::size_t mos
 
 /// An empty one of that title, for readers of screens with the caption.
 nlohmann::json chart(const Figure& figure);
+/// The title of one of several views.
+nlohmann::json panel_title(std::string_view text);
 /// A figure that has nothing to draw, and says why.
 Figure nothing(Figure figure, std::string_view why);
-/// Views side by side in rows of `columns`, each with legends and scales of its own.
-void lay_out(nlohmann::json& chart, std::vector<nlohmann::json> views, std::size_t columns);
+enum class Scales {
+  Own,     ///< each view has its own
+  Shared,  ///< x and y of all views run over the same values
+};
+/// Views side by side in rows of `columns`. There is one legend where `panels` have the same
+/// series, else each view has its own.
+void lay_out(nlohmann::json& chart, std::vector<nlohmann::json> views, std::size_t columns,
+             Scales scales, const Panels& panels = {});
 /// Numbers, from 0 on only if they come near it.
 nlohmann::json quantity_axis(std::size_t column, std::string_view title);
 /// Names in the order of the data, of which the longest are shortened.

@@ -37,9 +37,9 @@ class Results {
 
   const Experiment& experiment() const { return experiment_; }
 
-  /// The figures of `show`. Unknown metrics and factors, and places where nothing is measured, are
-  /// Error(Usage).
-  Summary summary(const SummaryOptions& options) const;
+  /// The figures of `show`, made once for the same options. Unknown metrics and factors, and places
+  /// where nothing is measured, are Error(Usage).
+  const Summary& summary(const SummaryOptions& options) const;
   /// With the trials one by one, which costs making each of them.
   struct View {
     Summary summary;
@@ -68,6 +68,7 @@ class Results {
   std::vector<Step> ends_;
   mutable std::map<std::size_t, std::vector<MetricHistory>> histories_;
   mutable std::vector<Observation> standings_;
+  mutable std::map<std::string, Summary> summaries_;  // by what was asked for
   mutable std::map<std::size_t, std::map<std::string, Value>> levels_;
 };
 

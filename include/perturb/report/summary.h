@@ -12,6 +12,7 @@
 #include "perturb/report/observe.h"
 #include "perturb/report/quantity.h"
 #include "perturb/report/statistics.h"
+#include "perturb/report/table.h"
 
 namespace perturb {
 
@@ -58,7 +59,7 @@ struct Summary {
   At place;
   std::vector<std::string> by;
   std::vector<std::string> replicates;  ///< factors that vary within a row
-  std::vector<SummaryRow> rows;  ///< by group: a control, then its interventions
+  std::vector<SummaryRow> rows;         ///< by group: a control, then its interventions
 };
 
 /// `observations` by trial number, of the quantities that `options` asks for. An unknown factor
@@ -96,8 +97,9 @@ std::string render(const Summary& summary, const std::vector<Replicate>& replica
 /// With the replicates, if they are given.
 std::string to_json(const Summary& summary, const std::vector<Replicate>* replicates = nullptr);
 /// One line a row and quantity.
-std::string to_csv(const Summary& summary);
+std::string to_csv(const Summary& summary, CsvReader reader = CsvReader::Program);
 /// One line a trial and quantity.
-std::string to_csv(const Summary& summary, const std::vector<Replicate>& replicates);
+std::string to_csv(const Summary& summary, const std::vector<Replicate>& replicates,
+                   CsvReader reader = CsvReader::Program);
 
 }  // namespace perturb

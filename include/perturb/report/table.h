@@ -64,8 +64,13 @@ class TextTable {
   std::vector<Row> rows_;
 };
 
+enum class CsvReader {
+  Program,      ///< gets every text as it is
+  Spreadsheet,  ///< would compute what looks like a formula: such a text gets a ' before it
+};
+
 /// One line of comma-separated values as in RFC 4180, but ended by a newline alone: what
 /// awk, cut and read.csv expect.
-std::string csv_line(const std::vector<std::string>& cells);
+std::string csv_line(const std::vector<std::string>& cells, CsvReader reader = CsvReader::Program);
 
 }  // namespace perturb

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "perturb/report/table.h"
-#include "report/page/assets.h"
 #include "report/page/answers.h"
+#include "report/page/assets.h"
 #include "report/page/html.h"
 
 namespace perturb {

@@ -114,9 +114,12 @@ async function draw() {
         actions: { export: true, source: false, compiled: false, editor: false },
         downloadFileName: place.dataset.figure, tooltip: true,
       });
+      place.querySelector('summary')?.setAttribute('aria-label', 'Save this figure as SVG or PNG');
       drawn.view.description(place.getAttribute('aria-label'));
       place.dataset.drawn = 'yes';
+      place.closest('figure').classList.add('drawn');
     } catch (error) {
+      place.closest('figure').classList.remove('drawn');
       place.textContent = 'This figure could not be drawn: ' + error.message;
     }
   }

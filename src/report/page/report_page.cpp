@@ -292,4 +292,11 @@ std::string report_page(const Results& results, const Store& store, const Report
   return Report(results, store, options).text();
 }
 
+std::string figures_page(const std::string& title, const std::vector<Figure>& figures) {
+  Page page{.title = title};
+  page.sections.push_back({"plots", "Plots", figures_html(figures)});
+  page.foot = "Drawn by perturb " PERTURB_VERSION;
+  return page.text();
+}
+
 }  // namespace perturb

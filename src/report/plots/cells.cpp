@@ -66,12 +66,13 @@ json cell_view(const CellGrid& grid, std::pair<double, double> range, bool centr
       {"field", field(kValue)},
       {"type", "quantitative"},
       {"title", nullptr},
-      {"legend", {{"gradientLength", 140}}},
+      {"legend", {{"gradientLength", 110}}},
       {"scale",
        {{"domain", {range.first, range.second}}, {"range", centred ? "diverging" : "heatmap"}}}};
   json view = {
       {"width", {{"step", std::max<std::size_t>(46, 8 * widest)}}},
-      {"height", {{"step", 30}}},
+      // High enough for the axis' title.
+      {"height", {{"step", std::max<std::size_t>(30, 120 / grid.down.size())}}},
       {"data", inline_data(data)},
       {"layer",
        {{{"mark", {{"type", "rect"}, {"stroke", nullptr}}},
@@ -85,7 +86,7 @@ json cell_view(const CellGrid& grid, std::pair<double, double> range, bool centr
             {{"condition",
               {{"test", fmt::format("datum.{} === 1", field(kLight))}, {"value", "#ffffff"}}},
              {"value", "#000000"}}}}}}}}};
-  if (!grid.title.empty()) view["title"] = {{"text", label_text(grid.title, 70)}};
+  if (!grid.title.empty()) view["title"] = panel_title(grid.title);
   return view;
 }
 

@@ -222,6 +222,8 @@ json inline_data(const Table& table) {
   return {{"values", std::move(rows)}};
 }
 
+json one_row() { return {{"values", json::array({json::object()})}}; }
+
 std::vector<std::size_t> thinned(std::span<const double> values, std::size_t most) {
   std::vector<std::size_t> kept;
   if (values.size() <= most) {
@@ -247,6 +249,10 @@ json chart(const Figure& figure) {
           {"description", figure.title + ". " + figure.caption}};
 }
 
+json panel_title(std::string_view text) {
+  return {{"text", label_text(text, 64)}, {"fontSize", 12}, {"fontWeight", "normal"}};
+}
+
 Figure nothing(Figure figure, std::string_view why) {
   figure.caption = fmt::format("Nothing to draw: {}.{}{}", why, figure.caption.empty() ? "" : " ",
                                figure.caption);
@@ -254,19 +260,29 @@ Figure nothing(Figure figure, std::string_view why) {
   return figure;
 }
 
-void lay_out(json& chart, std::vector<json> views, std::size_t columns) {
+void lay_out(json& chart, std::vector<json> views, std::size_t columns, Scales scales,
+             const Panels& panels) {
   if (views.size() == 1 && !views.front().contains("title")) {
     chart.update(views.front());
     return;
   }
+  const auto labels = [](const Panel& panel) {
+    std::vector<std::string> all;
+    for (const Series& series : panel.series) all.push_back(series.label);
+    return all;
+  };
+  const bool same = std::ranges::all_of(panels.panels, [&](const Panel& panel) {
+    return labels(panel) == labels(panels.panels.front());
+  });
+  const char* series = same ? "shared" : "independent";
+  const char* axes = scales == Scales::Shared ? "shared" : "independent";
+  const json channels = {{"color", series}, {"strokeDash", series}, {"shape", series}};
   chart["concat"] = std::move(views);
   chart["columns"] = columns;
   chart["spacing"] = 28;
-  chart["resolve"] = {
-      {"scale",
-       {{"color", "independent"}, {"strokeDash", "independent"}, {"shape", "independent"}}},
-      {"legend",
-       {{"color", "independent"}, {"strokeDash", "independent"}, {"shape", "independent"}}}};
+  chart["resolve"] = {{"scale", channels}, {"legend", channels}};
+  chart["resolve"]["scale"]["x"] = axes;
+  chart["resolve"]["scale"]["y"] = axes;
 }
 
 json quantity_axis(std::size_t column, std::string_view title) {
@@ -287,8 +303,16 @@ json series_encoding(const Panel& panel, std::size_t column, Mark mark) {
   const bool control = !panel.series.empty() && panel.series.front().control;
   json domain = json::array();
   for (const Series& series : panel.series) domain.push_back(series.label);
+  std::size_t widest = 1;
+  for (const Series& series : panel.series) widest = std::max(widest, display_width(series.label));
   // A single series needs no legend: title and caption say what it is.
-  const json legend = panel.series.size() > 1 ? json::object() : json(nullptr);
+  json legend = nullptr;
+  if (panel.series.size() > 1)
+    legend = {{"orient", "bottom"},
+              {"columns", std::clamp<std::size_t>(52 / widest, 1, 3)},
+              {"symbolOpacity", 1},
+              // Marks alone; a dash around them could not be read.
+              {"symbolStrokeWidth", 0}};
   const auto channel = [&](json range) {
     return json{
         {"field", field(column)}, {"type", "nominal"},

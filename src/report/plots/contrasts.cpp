@@ -32,18 +32,26 @@ std::vector<Cell> line(const Summary& summary, const SummaryRow& row, const Seri
 }
 
 json view(const Table& data, const std::string& panel, const std::string& metric) {
-  const json y = name_axis(kIntervention, "");
+  json y = name_axis(kIntervention, "");
+  // Said, since what has no difference would otherwise come last.
+  bool intervals = false;
+  for (const auto& row : data.rows) {
+    y["scale"]["domain"].push_back(std::get<std::string>(row[kIntervention]));
+    intervals = intervals || !std::holds_alternative<std::monostate>(row[kLow]);
+  }
   json x = quantity_axis(kDifference, metric + ", intervention minus control");
   x["axis"] = {{"tickCount", 6}};
   x["scale"] = {{"zero", true}, {"padding", 12}};
   json low = x;
   low["field"] = field(kLow);
   json layers = json::array();
-  layers.push_back({{"mark", {{"type", "rule"}, {"style", "zero"}, {"strokeDash", {4, 3}}}},
+  layers.push_back({{"data", one_row()},
+                    {"mark", {{"type", "rule"}, {"style", "zero"}, {"strokeDash", {4, 3}}}},
                     {"encoding", {{"x", {{"datum", 0}}}}}});
-  layers.push_back({{"mark", {{"type", "rule"}, {"style", "effect"}, {"strokeWidth", 2}}},
-                    {"transform", {{{"filter", fmt::format("isValid(datum.{})", field(kLow))}}}},
-                    {"encoding", {{"y", y}, {"x", low}, {"x2", {{"field", field(kHigh)}}}}}});
+  if (intervals)
+    layers.push_back({{"mark", {{"type", "rule"}, {"style", "effect"}, {"strokeWidth", 2}}},
+                      {"transform", {{{"filter", fmt::format("isValid(datum.{})", field(kLow))}}}},
+                      {"encoding", {{"y", y}, {"x", low}, {"x2", {{"field", field(kHigh)}}}}}});
   layers.push_back(
       {{"mark",
         {{"type", "point"}, {"style", "effect"}, {"filled", true}, {"size", 60}, {"opacity", 1}}},
@@ -57,7 +65,7 @@ json view(const Table& data, const std::string& panel, const std::string& metric
                {"height", {{"step", 24}}},
                {"data", inline_data(data)},
                {"layer", std::move(layers)}};
-  if (!panel.empty()) view["title"] = {{"text", label_text(panel, 90)}};
+  if (!panel.empty()) view["title"] = panel_title(panel);
   return view;
 }
 
@@ -82,7 +90,7 @@ std::string caption(const Summary& summary) {
 }  // namespace
 
 Figure plot_contrasts(const PlotSpec& spec, const Results& results) {
-  const Summary summary = results.summary(summary_options(spec, {metric_of(spec)}));
+  const Summary& summary = results.summary(summary_options(spec, {metric_of(spec)}));
   Figure figure{.title = title(summary, 0) + ", minus control",
                 .caption = left_out(summary, 0),
                 .query = values_query(results, summary, Values::Differences)};
@@ -111,7 +119,7 @@ Figure plot_contrasts(const PlotSpec& spec, const Results& results) {
   figure.caption =
       caption(summary) + (figure.caption.empty() ? "" : " " + figure.caption) + said_left_out(all);
   figure.spec = chart(figure);
-  lay_out(figure.spec, std::move(views), 1);
+  lay_out(figure.spec, std::move(views), 1, Scales::Own);
   if (figure.spec.contains("concat")) figure.spec["resolve"]["scale"]["x"] = "shared";
   return figure;
 }

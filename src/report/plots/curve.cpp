@@ -52,7 +52,7 @@ class CurveView {
       layers.push_back(mark_layer());
     }
     json view = {{"width", options_.width}, {"height", options_.height}, {"layer", layers}};
-    if (!panel_.title.empty()) view["title"] = {{"text", label_text(panel_.title, 70)}};
+    if (!panel_.title.empty()) view["title"] = panel_title(panel_.title);
     return view;
   }
 
@@ -103,10 +103,11 @@ class CurveView {
     add_mean(series, mean_of(values));
   }
 
-  static Mean mean_of(const std::map<double, std::vector<double>>& values) {
+  Mean mean_of(const std::map<double, std::vector<double>>& values) {
     Mean mean;
     for (const auto& [x, all] : values) {
       mean.x.push_back(x);
+      whole_ = whole_ && x == std::floor(x);
       mean.samples.push_back(describe(all));
     }
     return mean;
@@ -158,13 +159,10 @@ class CurveView {
   json encoding(Mark mark) const {
     json x = quantity_axis(kX, options_.epochs ? "epoch" : "step");
     x["axis"] = {{"grid", false}, {"tickCount", 6}};
+    if (whole_) x["axis"]["tickMinStep"] = 1;
     if (!options_.epochs) x["axis"]["format"] = "~s";
     json all = {{"x", std::move(x)}, {"y", quantity_axis(kValue, options_.y_title)}};
     all.update(series_encoding(panel_, kSeries, mark));
-    if (options_.legend) return all;
-    for (const char* channel : {"color", "strokeDash", "shape"}) {
-      if (all.contains(channel)) all[channel]["legend"] = nullptr;
-    }
     return all;
   }
 
@@ -208,6 +206,7 @@ class CurveView {
   CurveNotes& notes_;
   bool draw_lines_ = true;
   bool has_band_ = false;
+  bool whole_ = true;  ///< all places across are whole numbers
   Table means_{{"series", "x", "mean", "low", "high", "mark"}, {}};
   Table lines_{{"series", "x", "value", "trial"}, {}};
 };

@@ -14,7 +14,6 @@ struct CurveOptions {
   double width = 340;
   double height = 230;
   std::string y_title;
-  bool legend = true;
 };
 
 /// What was drawn, for captions.

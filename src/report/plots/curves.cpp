@@ -6,7 +6,7 @@
 namespace perturb {
 
 Figure plot_curves(const PlotSpec& spec, const Results& results) {
-  const Summary summary = results.summary(summary_options(spec, {metric_of(spec)}));
+  const Summary& summary = results.summary(summary_options(spec, {metric_of(spec)}));
   const bool epochs = text_of(spec, "x") == "epoch";
   Figure figure{
       .title = fmt::format("{} over {}", label_text(metric_of(spec)), epochs ? "epochs" : "steps"),
@@ -29,7 +29,7 @@ Figure plot_curves(const PlotSpec& spec, const Results& results) {
   figure.caption = curve_caption(summary, notes, epochs) + (missing.empty() ? "" : " " + missing) +
                    said_left_out(all);
   figure.spec = chart(figure);
-  lay_out(figure.spec, std::move(views), 2);
+  lay_out(figure.spec, std::move(views), 2, Scales::Shared, all);
   return figure;
 }
 

@@ -1,6 +1,7 @@
-// Doses: numeric parameters of interventions with several levels.
+// Doses: numeric parameters of interventions that vary.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -8,7 +9,7 @@
 
 namespace perturb {
 
-/// Their names as factors, in the order of the file; seeds are none.
-std::vector<std::string> doses(const Experiment& experiment);
+/// Their names as factors, in the order of the file; seeds are none. `least`: how many levels.
+std::vector<std::string> doses(const Experiment& experiment, std::size_t least = 2);
 
 }  // namespace perturb

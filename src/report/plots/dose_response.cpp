@@ -22,10 +22,11 @@ enum : std::size_t { kSeries, kDose, kValue, kLow, kHigh };
 std::string dose_of(const PlotSpec& spec, const Experiment& experiment) {
   const std::string& said = text_of(spec, "parameter");
   if (!said.empty()) return said;
-  const std::vector<std::string> all = doses(experiment);
+  std::vector<std::string> all = doses(experiment);
+  if (all.empty()) all = doses(experiment, 1);
   if (all.size() == 1) return all.front();
   if (all.empty())
-    throw Error(ExitCode::Usage, "no intervention has a numeric parameter with several levels",
+    throw Error(ExitCode::Usage, "no intervention has a numeric parameter that varies",
                 "dose-response is of one such as perturb-weights.epsilon = [0.01, 0.1]");
   throw Error(ExitCode::Usage,
               "dose-response does not know which parameter is the dose: " + joined(all),
@@ -76,6 +77,7 @@ class DoseResponse {
       drawn.left_out = frames_.size() - kMostPanels;
       frames_.resize(kMostPanels);
     }
+    for (const Frame& frame : frames_) drawn.panels.push_back(frame.panel);
     std::ranges::sort(doses_);
     log_ = log_spaced(doses_);
     std::vector<json> views;
@@ -86,7 +88,7 @@ class DoseResponse {
     figure.caption =
         caption() + (figure.caption.empty() ? "" : " " + figure.caption) + said_left_out(drawn);
     figure.spec = chart(figure);
-    lay_out(figure.spec, std::move(views), 2);
+    lay_out(figure.spec, std::move(views), 2, Scales::Shared, drawn);
     return figure;
   }
 
@@ -174,17 +176,20 @@ class DoseResponse {
     json layers = json::array();
     const Sample& sample = row.cells.front().value;
     if (difference_) {
-      layers.push_back({{"mark", {{"type", "rule"}, {"style", "zero"}, {"strokeDash", {4, 3}}}},
+      layers.push_back({{"data", one_row()},
+                        {"mark", {{"type", "rule"}, {"style", "zero"}, {"strokeDash", {4, 3}}}},
                         {"encoding", {{"y", {{"datum", 0}}}}}});
       return layers;
     }
     if (sample.n == 0) return layers;
     if (sample.mean_interval)
-      layers.push_back({{"mark", {{"type", "rect"}, {"style", "ink"}, {"opacity", 0.1}}},
+      layers.push_back({{"data", one_row()},
+                        {"mark", {{"type", "rect"}, {"style", "ink"}, {"opacity", 0.1}}},
                         {"encoding",
                          {{"y", {{"datum", sample.mean_interval->low}}},
                           {"y2", {{"datum", sample.mean_interval->high}}}}}});
-    layers.push_back({{"mark", {{"type", "rule"}, {"style", "ink"}, {"strokeWidth", 2}}},
+    layers.push_back({{"data", one_row()},
+                      {"mark", {{"type", "rule"}, {"style", "ink"}, {"strokeWidth", 2}}},
                       {"encoding", {{"y", {{"datum", sample.mean}}}}}});
     return layers;
   }
@@ -206,9 +211,14 @@ class DoseResponse {
     json interval = encoding(Mark::Area, low);
     interval["y2"] = {{"field", field(kHigh)}};
     json layers = frame.control ? control_layers(*frame.control) : json::array();
-    layers.push_back({{"mark", {{"type", "rule"}, {"strokeWidth", 1.6}}},
-                      {"transform", {{{"filter", fmt::format("isValid(datum.{})", field(kLow))}}}},
-                      {"encoding", std::move(interval)}});
+    const bool intervals = std::ranges::any_of(frame.data.rows, [](const auto& row) {
+      return !std::holds_alternative<std::monostate>(row[kLow]);
+    });
+    if (intervals)
+      layers.push_back(
+          {{"mark", {{"type", "rule"}, {"strokeWidth", 1.6}}},
+           {"transform", {{{"filter", fmt::format("isValid(datum.{})", field(kLow))}}}},
+           {"encoding", std::move(interval)}});
     layers.push_back({{"mark", {{"type", "line"}, {"strokeWidth", 1.6}}},
                       {"encoding", encoding(Mark::Line, y)}});
     layers.push_back({{"mark", {{"type", "point"}, {"filled", true}, {"size", 60}, {"opacity", 1}}},
@@ -217,7 +227,7 @@ class DoseResponse {
                  {"height", 240},
                  {"data", inline_data(frame.data)},
                  {"layer", std::move(layers)}};
-    if (!frame.panel.title.empty()) view["title"] = {{"text", label_text(frame.panel.title, 70)}};
+    if (!frame.panel.title.empty()) view["title"] = panel_title(frame.panel.title);
     return view;
   }
 
@@ -236,7 +246,7 @@ class DoseResponse {
     text += single ? " With n = 1 there is no interval."
                    : " Vertical lines: its 95% interval (Student's t), each by itself.";
     text += difference_ ? " Dashed: no difference from the control."
-                        : " Black: the control, with the 95% interval of its mean.";
+                        : " Horizontal: the control, with the 95% interval of its mean.";
     if (without_dose_ > 0)
       text += fmt::format(
           " {} of interventions without that dose, or with several, not drawn.",
@@ -247,7 +257,7 @@ class DoseResponse {
   const Results& results_;
   std::string dose_;
   bool difference_;
-  Summary summary_;
+  const Summary& summary_;
   std::vector<std::string> unsaid_;
   std::string metric_;
   std::vector<Frame> frames_;

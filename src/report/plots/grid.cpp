@@ -25,10 +25,13 @@ Figure plot_grid(const PlotSpec& spec, const Results& results) {
   std::vector<std::string> labels;
   for (const Value& label : spec.parameters.at("metrics").as_list())
     labels.push_back(label.as_string());
-  const Summary summary = results.summary(summary_options(spec, labels));
+  const Summary& summary = results.summary(summary_options(spec, labels));
   const bool epochs = text_of(spec, "x") == "epoch";
   const std::size_t columns = summary.quantities.size();
-  Figure figure{.title = results.experiment().name(), .query = history_query(results, summary)};
+  const std::string& name = results.experiment().name();
+  Figure figure{.title = fmt::format("{}{}metrics over {}", label_text(name),
+                                     name.empty() ? "" : ": ", epochs ? "epochs" : "steps"),
+                .query = history_query(results, summary)};
   figure.data.columns = curve_columns(epochs);
   figure.data.columns.insert(figure.data.columns.begin(), "metric");
 
@@ -39,11 +42,7 @@ Figure plot_grid(const PlotSpec& spec, const Results& results) {
   for (const Panel& panel : all.panels) {
     for (std::size_t metric = 0; metric < columns; ++metric) {
       const std::string label = label_text(summary.quantities[metric].label);
-      const CurveOptions options{.epochs = epochs,
-                                 .width = 260,
-                                 .height = 170,
-                                 .y_title = label,
-                                 .legend = metric + 1 == columns};
+      const CurveOptions options{.epochs = epochs, .width = 260, .height = 170, .y_title = label};
       Table data;
       Panel frame = panel;
       if (metric > 0) frame.title.clear();  // once a row
@@ -69,7 +68,7 @@ Figure plot_grid(const PlotSpec& spec, const Results& results) {
   }
   figure.caption = curve_caption(summary, notes, epochs) + missing + said_left_out(all);
   figure.spec = chart(figure);
-  lay_out(figure.spec, std::move(views), columns);
+  lay_out(figure.spec, std::move(views), columns, Scales::Own, all);
   return figure;
 }
 

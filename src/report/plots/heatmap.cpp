@@ -78,7 +78,9 @@ std::vector<Value> ordered(const std::vector<Spot>& spots, Value Spot::* axis) {
 std::vector<std::string> names_of(const std::vector<Value>& levels) {
   std::vector<std::string> names;
   for (const Value& level : levels) {
-    std::string name = label_text(display(level), 24);
+    // What comes of a product has seventeen digits, of which nobody reads the last ones.
+    std::string name =
+        level.is_float() ? fmt::format("{:.6g}", level.as_float()) : label_text(display(level), 24);
     if (std::ranges::find(names, name) != names.end())
       name += fmt::format(" ({})", names.size() + 1);
     names.push_back(std::move(name));
@@ -93,7 +95,7 @@ std::size_t index_of(const std::vector<Value>& levels, const Value& level) {
 }  // namespace
 
 Figure plot_heatmap(const PlotSpec& spec, const Results& results) {
-  const Summary summary = results.summary(options_of(spec, results.experiment()));
+  const Summary& summary = results.summary(options_of(spec, results.experiment()));
   const bool difference = flag_of(spec, "difference");
   Figure figure{.title = title(summary, 0) + (difference ? ", minus control" : ""),
                 .caption = left_out(summary, 0),
@@ -139,7 +141,9 @@ Figure plot_heatmap(const PlotSpec& spec, const Results& results) {
     drawn.left_out = grids.size() - kMostPanels;
     grids.resize(kMostPanels);
   }
-  if (grids.size() == 1 && (grids.front().title == "control")) grids.front().title.clear();
+  // Where nothing is left to be told apart.
+  const std::string& only = grids.front().title;
+  if (grids.size() == 1 && (only == "control" || only == "set")) grids.front().title.clear();
   const auto range = color_range(grids, difference);
   std::vector<json> views;
   for (const CellGrid& grid : grids) views.push_back(cell_view(grid, range, difference));
@@ -150,7 +154,7 @@ Figure plot_heatmap(const PlotSpec& spec, const Results& results) {
       summary.replicates.empty() ? "" : "; they differ by ", joined(summary.replicates));
   figure.caption += (missing.empty() ? "" : " " + missing) + said_left_out(drawn);
   figure.spec = chart(figure);
-  lay_out(figure.spec, std::move(views), 2);
+  lay_out(figure.spec, std::move(views), 2, Scales::Own);
   if (figure.spec.contains("concat")) {
     figure.spec["resolve"] = {{"scale", {{"color", "shared"}}}};
   }

@@ -86,6 +86,11 @@ json frame(const Panel& panel, const Table& data, const std::string& metric) {
   const auto encoding = [&](Mark mark) {
     json all = {{"x", x}, {"y", y}};
     all.update(series_encoding(panel, kSeries, mark));
+    for (const char* channel : {"color", "strokeDash"}) {
+      if (all.contains(channel) && !all[channel]["legend"].is_null())
+        all[channel]["legend"].update(
+            {{"symbolType", "stroke"}, {"symbolSize", 300}, {"symbolStrokeWidth", 2}});
+    }
     return all;
   };
   json area = encoding(Mark::Area);
@@ -98,7 +103,7 @@ json frame(const Panel& panel, const Table& data, const std::string& metric) {
                   {"encoding", std::move(area)}},
                  {{"mark", {{"type", "line"}, {"interpolate", "step-after"}, {"strokeWidth", 1.8}}},
                   {"encoding", encoding(Mark::Line)}}}}};
-  if (!panel.title.empty()) view["title"] = {{"text", label_text(panel.title, 70)}};
+  if (!panel.title.empty()) view["title"] = panel_title(panel.title);
   return view;
 }
 
@@ -151,7 +156,7 @@ Figure plot_histogram(const PlotSpec& spec, const Results& results) {
   if (std::ranges::max(n) == 1) figure.caption += " One trial is no distribution.";
   figure.caption += (missing.empty() ? "" : " " + missing) + said_left_out(all);
   figure.spec = chart(figure);
-  lay_out(figure.spec, std::move(views), 2);
+  lay_out(figure.spec, std::move(views), 2, Scales::Shared, all);
   return figure;
 }
 

@@ -102,7 +102,7 @@ class Layers {
         said_n(n_));
     if (!missing_.empty()) figure.caption += " " + missing_;
     figure.spec = chart(figure);
-    lay_out(figure.spec, std::move(views), 1);
+    lay_out(figure.spec, std::move(views), 1, Scales::Own);
     if (figure.spec.contains("concat"))
       figure.spec["resolve"] = {{"scale", {{"color", "independent"}}}};
     return figure;
@@ -113,7 +113,7 @@ class Layers {
     std::vector<std::string> labels;
     for (const std::size_t metric : family.metrics)
       labels.push_back(results_.experiment().metrics()[metric].label);
-    const Summary summary = results_.summary(summary_options(spec_, labels));
+    const Summary& summary = results_.summary(summary_options(spec_, labels));
     figure.query +=
         (figure.query.empty() ? "" : ";\n") +
         values_query(results_, summary, difference_ ? Values::Differences : Values::Themselves);

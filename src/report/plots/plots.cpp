@@ -9,7 +9,7 @@
 
 namespace perturb {
 
-std::vector<std::string> doses(const Experiment& experiment) {
+std::vector<std::string> doses(const Experiment& experiment, std::size_t least) {
   std::map<std::string, std::set<double>> levels;
   for (std::size_t a = 1; a <= experiment.alternatives(); ++a) {
     for (const auto& [name, value] : factors_of(experiment.trial(0, a))) {
@@ -18,7 +18,7 @@ std::vector<std::string> doses(const Experiment& experiment) {
   }
   std::vector<std::string> all;
   for (const std::string& factor : experiment.factors()) {
-    if (!names_field(factor) && !names_seed(factor) && levels[factor].size() > 1)
+    if (!names_field(factor) && !names_seed(factor) && levels[factor].size() >= least)
       all.push_back(factor);
   }
   return all;

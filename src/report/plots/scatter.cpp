@@ -25,7 +25,7 @@ json frame(const Panel& panel, const Table& data, const std::string& x, const st
                {"data", inline_data(data)},
                {"mark", {{"type", "point"}, {"filled", true}, {"size", 50}, {"opacity", 0.75}}},
                {"encoding", std::move(encoding)}};
-  if (!panel.title.empty()) view["title"] = {{"text", label_text(panel.title, 70)}};
+  if (!panel.title.empty()) view["title"] = panel_title(panel.title);
   return view;
 }
 
@@ -85,7 +85,7 @@ Figure plot_scatter(const PlotSpec& spec, const Results& results) {
   if (views.empty()) return nothing(std::move(figure), "no trial has both values");
   figure.caption += said_left_out(all);
   figure.spec = chart(figure);
-  lay_out(figure.spec, std::move(views), 2);
+  lay_out(figure.spec, std::move(views), 2, Scales::Shared, all);
   return figure;
 }
 
