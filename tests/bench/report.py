@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What a report costs: 1,000 trials with 20 epochs and 8 metrics written and opened, and a run with --report beside the
-same run without. Iris and a small network, so that the report is as much of the run as it will ever be.
+same run without.
 
-usage: report.py   (PERTURB names the program)
+usage: ./dev bench report [ROUNDS]     (3 by default; the machine should have nothing else to do)
 """
 
 import os
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 PERTURB = os.path.abspath(os.environ.get("PERTURB", "build/perturb"))
 
 EXPERIMENT = """
@@ -98,6 +99,7 @@ def open_page(page):
 
 
 def main():
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     with tempfile.TemporaryDirectory(prefix="perturb-bench-") as name:
         folder = pathlib.Path(name)
         (folder / "thousand.toml").write_text(EXPERIMENT, encoding="utf-8")
@@ -111,16 +113,21 @@ def main():
         else:
             print("in Chromium: not measured (Selenium and chromedriver are needed)")
 
-        with_page, without = [], []
-        for turn in range(4):
-            for times, more in ((with_page, ["--report"]), (without, [])):
-                shutil.rmtree(folder / ".perturb")
-                used = perturb(folder, "run", "thousand.toml", "-q", *more)
-                if turn:  # the first warms up
-                    times.append(used)
-        for what, which in (("wall", 0), ("processor", 1)):
-            ratio = median([a[which] / b[which] for a, b in zip(with_page, without)])
-            print(f"run --report over run, {what} time: {ratio:.3f}")
+        # Twenty LeNets on a fifth of Fashion-MNIST: what a sweep is like.
+        sweep = [str(ROOT / "experiments/quickstart.toml"), "train.epochs=1", "data.train_examples=12800"]
+        for what, words in (("20 LeNets, 200 steps each", sweep), ("1,000 networks of 8 units", ["thousand.toml"])):
+            with_page, without = [], []
+            for turn in range(1 + rounds):
+                for times, more in ((with_page, ["--report"]), (without, [])):
+                    store = folder / f"store-{turn}-{len(more)}"
+                    used = perturb(folder, "run", *words, "-q", "--store", str(store), *more)
+                    shutil.rmtree(store)
+                    if turn:  # the first warms up
+                        times.append(used)
+            for unit, which in (("wall", 0), ("processor", 1)):
+                ratios = sorted(a[which] / b[which] for a, b in zip(with_page, without))
+                print(f"run --report over run, {what}, {unit} time: {median(ratios):.3f} "
+                      f"({ratios[0]:.3f} to {ratios[-1]:.3f})", flush=True)
 
 
 if __name__ == "__main__":
