@@ -179,20 +179,22 @@ void add_models(Schema& schema) {
   schema.add(
       residual("resnet18",
                "ResNet-18 for large images: 7 x 7 convolution with stride 2 and max pooling, "
-               "then 2 blocks each of 64, 128, 256 and 512 channels.",
+               "then 2 blocks each of 64, 128, 256 and 512 channels; 11,181,642 parameters for 3 "
+               "channels and 10 classes.",
                {.stages = 4, .blocks = 2, .large_stem = true}));
   schema.add(
       residual("resnet18-cifar",
                "ResNet-18 for small images: a 3 x 3 convolution with stride 1 and no pooling "
-               "before the blocks.",
+               "before the blocks; 11,173,962 parameters.",
                {.stages = 4, .blocks = 2}));
   schema.add(residual("resnet20",
                       "ResNet-20 for small images: 3 blocks each of 16, 32 and 64 channels, "
-                      "shortcuts projected where the shape changes.",
+                      "shortcuts projected where the shape changes; 272,474 parameters.",
                       {.stages = 3, .blocks = 3}));
-  schema.add(residual("resnet32", "ResNet-32: as resnet20 with 5 blocks each.",
+  schema.add(residual("resnet32", "ResNet-32: as resnet20 with 5 blocks each; 466,906 parameters.",
                       {.stages = 3, .blocks = 5}));
-  schema.add(residual("plainnet20", "The layers of resnet20 without its shortcuts.",
+  schema.add(residual("plainnet20",
+                      "The layers of resnet20 without its shortcuts; 269,722 parameters.",
                       {.stages = 3, .blocks = 3, .shortcuts = false}));
   schema.add(vit());
   schema.add(model("vit-lite",

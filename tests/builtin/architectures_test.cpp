@@ -93,9 +93,9 @@ TEST_CASE("architectures compute what PyTorch computes with the same weights") {
 
 std::int64_t parameters_of(const std::string& name, std::int64_t side,
                            const std::string& more = "") {
+  const auto model = made(name, colour(side), more);
   std::int64_t count = 0;
-  for (const auto& parameter : made(name, colour(side), more)->parameters())
-    count += parameter.tensor.numel();
+  for (const auto& parameter : model->parameters()) count += parameter.tensor.numel();
   return count;
 }
 
@@ -107,9 +107,9 @@ TEST_CASE("architectures have the published numbers of parameters") {
   CHECK(parameters_of("resnet18", 28) == 11181642);
   CHECK(parameters_of("resnet18-cifar", 32) == 11173962);
   CHECK(parameters_of("resnet20", 32) == 272474);
-  // Four more blocks of each width than resnet20: 2 (3 x 3 w w + 2 w) parameters a block.
+  // Two more blocks of each width than resnet20, of 2 (3 x 3 w w + 2 w) parameters.
   CHECK(parameters_of("resnet32", 32) == 272474 + 2 * (4672 + 18560 + 73984));
-  // Less the two projections: w (2 w) weights, 2 (2 w) of the normalisation.
+  // Less both projections, from 16 to 32 and from 32 to 64 channels, each normalised.
   CHECK(parameters_of("plainnet20", 32) == 272474 - (512 + 64) - (2048 + 128));
   CHECK(parameters_of("vit", 32) == 2693578);
   // The paper's 3,716,874, whose queries, keys and values have no bias: 768 in each of 7 blocks.
@@ -117,9 +117,9 @@ TEST_CASE("architectures have the published numbers of parameters") {
 }
 
 TEST_CASE("the parameters of resnet18 have torchvision's names") {
+  const auto model = made("resnet18", colour(28));
   std::vector<std::string> names;
-  for (const auto& parameter : made("resnet18", colour(28))->parameters())
-    names.push_back(parameter.name);
+  for (const auto& parameter : model->parameters()) names.push_back(parameter.name);
   CHECK(names == kResnet18Names);
 }
 

@@ -167,7 +167,7 @@ Architecture of_18_layers(bool large_stem) {
   return {.widths = {64, 128, 256, 512}, .blocks = 2, .large_stem = large_stem};
 }
 
-/// Six layers a block, and two: the networks for CIFAR-10 (section 4.2).
+/// The networks for CIFAR-10 (section 4.2), of 6 `blocks` + 2 layers.
 Architecture of_narrow_layers(int blocks, bool shortcuts = true) {
   return {.widths = {16, 32, 64}, .blocks = blocks, .shortcuts = shortcuts};
 }
