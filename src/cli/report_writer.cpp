@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kLeastPause{5};
-constexpr int kPauses = 100;  ///< of the time that a page took
+constexpr int kPauses = 200;  ///< of the time that a page took
 
 std::string now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
 

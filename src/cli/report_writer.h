@@ -33,8 +33,8 @@ class ReportWriter {
   void write(const Plan& plan) { write(plan, /*refresh=*/0); }
 
   /// While a run goes on: writes a page that loads itself anew, if it is time for one. Time is
-  /// when a hundred times as long has passed as the last one took, so that it costs the run 1% at
-  /// most. What stands in the way stops nothing; it is returned once, as a line of text.
+  /// when two hundred times as long has passed as the last one took, so that it costs the run 0.5%
+  /// at most. What stands in the way stops nothing; it is returned once, as a line of text.
   std::string follow(const Plan& plan);
 
  private:

@@ -163,7 +163,7 @@ class Example(PluginTest):
         self.assertEqual([pathlib.Path(one["file"]).name for one in check["plugins"]],
                          ["data.so", "intervention.so", "metric.so", "model.so", "plot.so", "task.so"])
         arguments = ["rings.toml", "train.epochs=6"]
-        self.assertIn("largest_weight", self.perturb("run", *arguments, "-j", "2", cwd=example).stdout)
+        self.assertIn("largest_weight", self.perturb("run", *arguments, "-j", "2", "--metric", "largest_weight", cwd=example).stdout)
         values = self.rows(example / ".perturb", LARGEST)
         self.assertEqual(len(values), 12)
         self.assertEqual(len({value for _, _, value in values}), 12)
@@ -267,7 +267,7 @@ class Refused(PluginTest):
             self.assertIn(reason, done.stderr)
             # Where it is named, and what to do.
             self.assertRegex(done.stderr, r"tiny\.toml:2:12: error: plugin .*plugin\.so: ")
-            self.assertRegex(done.stderr.splitlines()[-1], r"^  \S")
+            self.assertRegex(done.stderr.rstrip().splitlines()[-1], r"^  \S")
         self.assertEqual(contents(self.folder / ".perturb"), self.before)
 
     def stamp(self, offset, bytes):

@@ -87,8 +87,9 @@ class Trained(ReportTest):
         failed = json.loads(self.perturb("query", query, "--store", ".perturb", "--json"))
         rows = self.page().rows["failures"][1:]
         self.assertEqual(len(rows), 4)
-        wanted = failed if isinstance(failed[0], list) else [list(row.values()) for row in failed]
-        self.assertEqual(rows, [[str(cell) for cell in row] for row in wanted])
+        self.assertEqual(rows, [[str(row[name]) for name in
+                                 ("number", "intervention", "outcome", "step", "message")]
+                                for row in failed])
 
     def test_run_keeps_a_page(self):
         self.file(SWEEP)

@@ -249,7 +249,8 @@ TEST_CASE("a plugin's bytes are part of the identity of the trials that use it, 
   CHECK(!ingredients.contains("plugin of data mnist"));
 
   const auto metric = [&](const Schema& schema, const std::string& kind) {
-    for (const auto& spec : experiment(schema, "mlp").metrics()) {
+    const auto declared = experiment(schema, "mlp");
+    for (const auto& spec : declared.metrics()) {
       if (spec.kind == kind) return spec.definition();
     }
     return Digest{};

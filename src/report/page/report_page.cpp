@@ -155,7 +155,8 @@ class Report {
                                         : !experiment_.plots().empty() ? experiment_.plots()
                                                                        : default_plots(experiment_);
     std::vector<Figure> figures;
-    for (const PlotSpec& spec : asked) figures.push_back(options_.plotters.at(spec.kind)(spec, results_));
+    for (const PlotSpec& spec : asked)
+      figures.push_back(options_.plotters.at(spec.kind)(spec, results_));
     return figures_html(figures);
   }
 

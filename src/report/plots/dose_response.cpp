@@ -246,7 +246,7 @@ class DoseResponse {
     text += single ? " With n = 1 there is no interval."
                    : " Vertical lines: its 95% interval (Student's t), each by itself.";
     text += difference_ ? " Dashed: no difference from the control."
-                        : " Black: the control, with the 95% interval of its mean.";
+                        : " Horizontal: the control, with the 95% interval of its mean.";
     if (without_dose_ > 0)
       text += fmt::format(
           " {} of interventions without that dose, or with several, not drawn.",
