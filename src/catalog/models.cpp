@@ -129,7 +129,7 @@ Component vit() {
           count("width", 192, kMostUnits, "units", "Of a token; a multiple of heads."),
           count("depth", 6, 1000, "blocks", "Blocks, one after the other."),
           count("heads", 3, kMostUnits, "heads", "Attention heads of a block."),
-          count("mlp_ratio", 4, 1000, "", "Hidden units of a block's MLP for each unit of width."),
+          count("mlp_ratio", 4, 1000, "widths", "Hidden units of a block's MLP."),
           {
               .name = "dropout",
               .type = Type::Float,
