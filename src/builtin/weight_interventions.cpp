@@ -263,8 +263,9 @@ class PermuteUnits final : public Intervention {
       auto random = draws_.of(group.name, now.step);
       const auto order = draw_order(random, group.units).to(state.parameters().device());
       for (const auto& axis : group.axes) {
-        permute(axis, order, state, state.parameters());
-        for (const auto& moment : state.moments()) permute(axis, order, state, moment);
+        permute(axis, order, state.layout(), state.parameters());
+        for (const auto& moment : state.moments()) permute(axis, order, state.layout(), moment);
+        permute(axis, order, state.buffer_layout(), state.buffers());
       }
     }
     if (!any)
@@ -273,10 +274,10 @@ class PermuteUnits final : public Intervention {
   }
 
  private:
-  static void permute(const UnitGroup::Axis& axis, const Tensor& order, const FlatState& state,
-                      const Tensor& vector) {
-    for (const auto& slice : state.layout()) {
-      if (slice.name != axis.parameter) continue;
+  static void permute(const UnitGroup::Axis& axis, const Tensor& order,
+                      const std::vector<Slice>& layout, const Tensor& vector) {
+    for (const auto& slice : layout) {
+      if (slice.name != axis.tensor) continue;
       // Unit by unit: (units, block) along the axis.
       const auto places =
           (order.unsqueeze(1) * axis.block + at::arange(axis.block, order.options()).unsqueeze(0))

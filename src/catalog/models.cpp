@@ -1,4 +1,5 @@
 #include "catalog/families.h"
+#include "catalog/model_parts.h"
 #include "perturb/catalog/catalog.h"
 
 namespace perturb {
@@ -10,12 +11,15 @@ std::vector<Parameter> model_parameters(std::vector<Parameter> own) {
           .type = Type::String,
           .fallback = "kaiming-uniform",
           .help = "How parameters are drawn, from seeds.init. kaiming-uniform: weights and biases "
-                  "U(-b, b), b = 1/sqrt(fan_in), as LibTorch does. he: weights U(-b, b), "
+                  "U(-b, b), b = 1/sqrt(fan_in), as LibTorch does. kaiming-normal: "
+                  "weights of convolutions N(0, 2/fan_out), the rest as kaiming-uniform, as "
+                  "torchvision's residual networks. he: weights U(-b, b), "
                   "b = sqrt(6/fan_in). xavier: weights U(-b, b), b = sqrt(6/(fan_in + "
                   "fan_out)). uniform: U(-init_bound, init_bound). normal: N(0, init_std^2). "
                   "flattened-kaiming-he: weights normal, each matrix rescaled to the norm "
-                  "sqrt(2 fan_out). Biases are 0 in all but the first.",
-          .choices = {"kaiming-uniform", "he", "xavier", "uniform", "normal",
+                  "sqrt(2 fan_out). Biases are 0 in all but the first two; class "
+                  "tokens and positions of transformers are N(0, 0.02^2) in all.",
+          .choices = {"kaiming-uniform", "kaiming-normal", "he", "xavier", "uniform", "normal",
                       "flattened-kaiming-he"},
       },
       {
@@ -76,62 +80,128 @@ std::string starts_elsewhere(const std::map<std::string, Value>& parameters) {
   return "this build cannot start from another experiment yet";
 }
 
-ModelParts mlp_parts(const Condition& condition) {
-  ModelParts parts;
-  const auto hidden = condition.at("model.hidden").as_list().size();
-  for (std::size_t i = 1; i <= hidden + 1; ++i) {
-    const auto number = std::to_string(i);
-    parts.parameters.insert(parts.parameters.end(),
-                            {"fc" + number + ".weight", "fc" + number + ".bias"});
-    parts.points.push_back("fc" + number);
-    if (i > hidden) break;
-    parts.points.push_back("act" + number);
-    parts.units.push_back("fc" + number);
-  }
-  return parts;
+/// What the description of every built-in model has in common.
+Component model(std::string name, std::string help, std::vector<Parameter> parameters,
+                std::function<ModelParts(const Condition&)> parts) {
+  return {
+      .family = Family::Model,
+      .name = std::move(name),
+      .help = std::move(help),
+      .parameters = with_start(std::move(parameters)),
+      .parts = std::move(parts),
+      .unsupported = starts_elsewhere,
+  };
 }
 
-ModelParts lenet5_parts(const Condition&) {
+Component fixed_mlp(std::string name, const std::string& widths, std::size_t hidden) {
+  return model(
+      std::move(name),
+      "Fully connected layers with hidden widths " + widths + " and ReLU; images are flattened.",
+      {}, [hidden](const Condition&) { return mlp_parts(hidden); });
+}
+
+Component residual(std::string name, std::string help, const ResidualLayout& layout) {
+  return model(std::move(name), std::move(help), {},
+               [layout](const Condition&) { return residual_parts(layout); });
+}
+
+Parameter count(std::string name, std::int64_t fallback, double most, std::string unit,
+                std::string help) {
   return {
-      .parameters = {"conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias", "fc1.weight",
-                     "fc1.bias", "fc2.weight", "fc2.bias", "fc3.weight", "fc3.bias"},
-      .points = {"conv1", "pool1", "act1", "conv2", "pool2", "act2", "fc1", "act3", "fc2", "act4",
-                 "fc3"},
-      .units = {"conv1", "conv2", "fc1", "fc2"},
+      .name = std::move(name),
+      .type = Type::Int,
+      .fallback = fallback,
+      .help = std::move(help),
+      .unit = std::move(unit),
+      .least = 1,
+      .most = most,
   };
+}
+
+Component vit() {
+  return model(
+      "vit",
+      "Vision transformer: patches of the image and a class token, learned positions, blocks of "
+      "attention and an MLP (GELU) that are normalised first, a linear layer on the class token.",
+      {
+          count("patch", 4, kMostUnits, "pixels",
+                "Side of a square patch; must divide both sides of the image."),
+          count("width", 192, kMostUnits, "units", "Of a token; a multiple of heads."),
+          count("depth", 6, 1000, "blocks", "Blocks, one after the other."),
+          count("heads", 3, kMostUnits, "heads", "Attention heads of a block."),
+          count("mlp_ratio", 4, 1000, "widths", "Hidden units of a block's MLP."),
+          {
+              .name = "dropout",
+              .type = Type::Float,
+              .fallback = 0.1,
+              .help = "Share of units that are dropped in training, from seeds.dropout: after the "
+                      "embedding and every layer but those of queries, keys and values.",
+              .least = 0,
+              .most = 1,
+              .below_most = true,
+          },
+      },
+      [](const Condition& condition) { return vit_parts(condition.integer("model.depth")); });
 }
 
 }  // namespace
 
 void add_models(Schema& schema) {
-  schema.add({
-      .family = Family::Model,
-      .name = "mlp",
-      .help = "Fully connected layers with an activation between them; images are flattened.",
-      .parameters = with_start({
-          {
-              .name = "hidden",
-              .type = Type::IntList,
-              .fallback = List{128},
-              .help = "Widths of the hidden layers, first to last; [] is a linear model.",
-              .unit = "units",
-              .least = 1,
-              .most = kMostUnits,
-          },
-          activation(),
-      }),
-      .parts = mlp_parts,
-      .unsupported = starts_elsewhere,
-  });
-  schema.add({
-      .family = Family::Model,
-      .name = "lenet5",
-      .help = "LeNet-5 for 28 x 28 images: 5 x 5 convolutions to 6 (padding 2) and 16 channels, "
-              "each with 2 x 2 max pooling, then layers of 120 and 84 units.",
-      .parameters = with_start({activation()}),
-      .parts = lenet5_parts,
-      .unsupported = starts_elsewhere,
-  });
+  schema.add(model("mlp",
+                   "Fully connected layers with an activation between them; images are flattened.",
+                   {
+                       {
+                           .name = "hidden",
+                           .type = Type::IntList,
+                           .fallback = List{128},
+                           .help = "Widths of the hidden layers, first to last; [] is a linear "
+                                   "model.",
+                           .unit = "units",
+                           .least = 1,
+                           .most = kMostUnits,
+                       },
+                       activation(),
+                   },
+                   [](const Condition& condition) {
+                     return mlp_parts(condition.at("model.hidden").as_list().size());
+                   }));
+  schema.add(model("lenet5",
+                   "LeNet-5 for 28 x 28 images: 5 x 5 convolutions to 6 (padding 2) and 16 "
+                   "channels, each with 2 x 2 max pooling, then layers of 120 and 84 units.",
+                   {activation()}, lenet5_parts));
+  schema.add(fixed_mlp("mlp-small", "256 and 128", 2));
+  schema.add(fixed_mlp("mlp-medium", "512 and 256", 2));
+  schema.add(fixed_mlp("mlp-large", "1024, 512 and 256", 3));
+  schema.add(model("cnn",
+                   "Three 3 x 3 convolutions to 32, 64 and 64 channels, each with ReLU and 2 x 2 "
+                   "max pooling, then a linear layer.",
+                   {}, cnn_parts));
+  schema.add(
+      residual("resnet18",
+               "ResNet-18 for large images: 7 x 7 convolution with stride 2 and max pooling, "
+               "then 2 blocks each of 64, 128, 256 and 512 channels; 11,181,642 parameters for 3 "
+               "channels and 10 classes.",
+               {.stages = 4, .blocks = 2, .large_stem = true}));
+  schema.add(
+      residual("resnet18-cifar",
+               "ResNet-18 for small images: a 3 x 3 convolution with stride 1 and no pooling "
+               "before the blocks; 11,173,962 parameters.",
+               {.stages = 4, .blocks = 2}));
+  schema.add(residual("resnet20",
+                      "ResNet-20 for small images: 3 blocks each of 16, 32 and 64 channels, "
+                      "shortcuts projected where the shape changes; 272,474 parameters.",
+                      {.stages = 3, .blocks = 3}));
+  schema.add(residual("resnet32", "ResNet-32: as resnet20 with 5 blocks each; 466,906 parameters.",
+                      {.stages = 3, .blocks = 5}));
+  schema.add(residual("plainnet20",
+                      "The layers of resnet20 without its shortcuts; 269,722 parameters.",
+                      {.stages = 3, .blocks = 3, .shortcuts = false}));
+  schema.add(vit());
+  schema.add(model("vit-lite",
+                   "Vision transformer with the sizes of ViT-Lite-7/4 (Hassani et al., 2021): "
+                   "patches of 4 x 4, width 256, 7 blocks of 4 heads, MLPs of 512 units, no "
+                   "dropout.",
+                   {}, [](const Condition&) { return vit_parts(7); }));
 }
 
 }  // namespace perturb

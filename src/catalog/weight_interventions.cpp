@@ -81,7 +81,9 @@ Component weight_noise() {
       .name = "weight-noise",
       .help =
           "Noise on the weights for every batch: forward and backward pass see W + noise, the "
-          "optimizer takes its step from W. Biases and normalisation layers have none.",
+          "optimizer takes its step from W. Biases, normalisation layers and class tokens and "
+          "positions of "
+          "transformers have none.",
       .parameters =
           {
               epsilon(),

@@ -28,12 +28,19 @@ Tensor of_norm(Random& random, const Shape& shape, double norm) {
   return (direction * (norm / direction.norm().item<double>())).to(at::kFloat);
 }
 
+constexpr double kEmbeddingStd = 0.02;
+
 Tensor weight(Random& random, const Slice& slice, const InitOptions& options) {
   const auto& shape = slice.shape;
   const auto fan_in = static_cast<double>(slice.fan_in);
   const auto fan_out = static_cast<double>(slice.fan_out);
   const double gain = options.gain;
   if (options.scheme == "kaiming-uniform") return uniform(random, shape, gain / std::sqrt(fan_in));
+  if (options.scheme == "kaiming-normal") {
+    const bool convolution = shape.size() > 2;
+    return convolution ? normal(random, shape, gain * std::sqrt(2 / fan_out))
+                       : uniform(random, shape, gain / std::sqrt(fan_in));
+  }
   if (options.scheme == "he") return uniform(random, shape, gain * std::sqrt(6 / fan_in));
   if (options.scheme == "xavier") {
     return uniform(random, shape, gain * std::sqrt(6 / (fan_in + fan_out)));
@@ -62,10 +69,12 @@ Tensor initial_values(Random& random, const Slice& slice, const InitOptions& opt
     case Role::Weight:
       return weight(random, slice, options);
     case Role::Bias:
-      if (options.scheme != "kaiming-uniform") break;
+      if (options.scheme != "kaiming-uniform" && options.scheme != "kaiming-normal") break;
       return uniform(random, slice.shape, 1 / std::sqrt(static_cast<double>(slice.fan_in)));
     case Role::Scale:
       return at::ones(slice.shape);
+    case Role::Embedding:
+      return normal(random, slice.shape, kEmbeddingStd);
     case Role::Shift:
       break;
   }

@@ -43,12 +43,14 @@ Tensor Model::add_buffer(std::string name, Tensor values) {
 }
 
 void Model::add_unit_group(UnitGroup group) {
-  for (const auto& [name, dimension, block] : group.axes) {
-    const auto found = std::find_if(parameters_.begin(), parameters_.end(),
-                                    [&](const auto& parameter) { return parameter.name == name; });
-    if (found == parameters_.end() || dimension >= found->tensor.dim() ||
-        found->tensor.size(dimension) != group.units * block) {
-      throw Error(ExitCode::Bug, "the units of " + group.name + " do not fit " + name);
+  for (const auto& axis : group.axes) {
+    const auto fits = [&](const auto& one) {
+      return one.name == axis.tensor && axis.dimension < one.tensor.dim() &&
+             one.tensor.size(axis.dimension) == group.units * axis.block;
+    };
+    if (std::none_of(parameters_.begin(), parameters_.end(), fits) &&
+        std::none_of(buffers_.begin(), buffers_.end(), fits)) {
+      throw Error(ExitCode::Bug, "the units of " + group.name + " do not fit " + axis.tensor);
     }
   }
   unit_groups_.push_back(std::move(group));

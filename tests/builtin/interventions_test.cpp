@@ -240,25 +240,34 @@ TEST_CASE("quantised weights have as many values as their bits allow") {
 }
 
 TEST_CASE("permuted units compute the same, and train on alike") {
-  // 28 x 28 images for lenet5, whose channels are flattened on their way to fc1.
-  for (const std::string name : {"mlp", "lenet5"}) {
+  // 28 x 28 images for lenet5 and cnn, whose channels are flattened on their way to a linear layer.
+  for (const auto& name : builtins().models.names()) {
+    CAPTURE(name);
     const auto trial = declared("model.kind = \"" + name +
                                 "\"\ndata.kind = \"gaussian-blobs\"\noptimizer.kind = \"sgd\"\n")
                            .trial(0);
     const auto model = builtins().models.at(name)(trial.condition, {{1, 28, 28}, 10});
     FlatState state({model.get()}, at::kCPU);
+    // What is the same for all units would hide that it stayed behind.
+    for (const auto& slice : state.layout()) {
+      if (slice.role == Role::Weight) continue;
+      slice.of(state.parameters()).add_(at::sin(at::arange(slice.size)).view(slice.shape), 0.5);
+    }
+    state.buffers().add_(at::sin(at::arange(state.buffers().numel())).add_(1), 0.5);
     state.reset_moments(1);
     state.moments()[0].copy_(state.parameters());
     const auto inputs = at::arange(4 * 784).remainder(13).to(at::kFloat).view({4, 1, 28, 28});
     auto pass = Pass::evaluation();
     const auto before = model->forward(inputs, pass);
     const auto parameters = state.parameters().clone();
+    const auto buffers = state.buffers().clone();
     builtins()
         .interventions.at("permute-units")({{"layers", "*"}, {"seed", 0}}, trial.condition)
         ->perturb(state, {.data = {}, .initial = parameters});
     CHECK_FALSE(at::equal(state.parameters(), parameters));
     CHECK(at::allclose(model->forward(inputs, pass), before, 1e-4, 1e-5));
     CHECK(at::equal(std::get<0>(state.parameters().sort()), std::get<0>(parameters.sort())));
+    CHECK(at::equal(state.buffers(), buffers) == (buffers.numel() == 0));
     // What the optimizer remembers went along.
     CHECK(at::equal(state.moments()[0], state.parameters()));
   }

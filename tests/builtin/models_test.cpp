@@ -170,10 +170,5 @@ TEST_CASE("initial values depend on the seed and the parameter's name alone") {
   CHECK(first.size() == a->parameters().size());
 }
 
-TEST_CASE("a model that cannot take the data says so") {
-  const auto condition = declared(kLeNet).trial(0).condition;
-  CHECK_THROWS_AS(builtins().models.at("lenet5")(condition, {.input = {4}, .classes = 3}), Error);
-}
-
 }  // namespace
 }  // namespace perturb

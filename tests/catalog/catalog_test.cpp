@@ -93,7 +93,9 @@ TEST_CASE("the first release has what its experiments need") {
   const Schema schema = builtin_schema();
   using Names = std::vector<std::string>;
   CHECK(schema.names(Family::Task) == Names{"classification"});
-  CHECK(schema.names(Family::Model) == Names{"mlp", "lenet5"});
+  CHECK(schema.names(Family::Model) ==
+        Names{"mlp", "lenet5", "mlp-small", "mlp-medium", "mlp-large", "cnn", "resnet18",
+              "resnet18-cifar", "resnet20", "resnet32", "plainnet20", "vit", "vit-lite"});
   CHECK(schema.names(Family::Data) ==
         Names{"fashion-mnist", "mnist", "cifar10", "iris", "csv", "gaussian-blobs", "weights"});
   CHECK(schema.names(Family::Optimizer) == Names{"sgd", "adam", "adamw"});

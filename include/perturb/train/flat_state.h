@@ -54,7 +54,7 @@ class FlatState {
   const std::vector<Tensor>& leaves() const { return leaves_; }
   /// Where each buffer lies in `buffers()`; roles mean nothing there.
   const std::vector<Slice>& buffer_layout() const { return buffer_layout_; }
-  /// Of all models; their axes name slices of `layout()`.
+  /// Of all models; their axes name slices of `layout()` or `buffer_layout()`.
   const std::vector<UnitGroup>& unit_groups() const { return unit_groups_; }
 
   /// The optimizer's memory: vectors as long as the parameters.

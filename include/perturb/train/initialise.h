@@ -17,15 +17,19 @@ namespace perturb {
 /// Fans are PyTorch's: for a convolution both count the kernel's area.
 struct InitOptions {
   /// kaiming-uniform       weights and biases U(-b, b), b = 1/sqrt(fan_in); LibTorch's default
+  /// kaiming-normal        convolutions N(0, 2/fan_out), the rest as kaiming-uniform: torchvision's
+  ///                       residual networks
   /// he                    weights U(-b, b), b = sqrt(6/fan_in)
   /// xavier                weights U(-b, b), b = sqrt(6/(fan_in + fan_out))
   /// uniform               weights U(-bound, bound)
   /// normal                weights N(0, std^2)
   /// flattened-kaiming-he  weights normal, each tensor rescaled to the norm
   ///                       sqrt(fan_in fan_out) sqrt(2)/sqrt(fan_in)
-  /// Biases are 0 in all but the first. Normalisation layers start as the identity.
+  /// Biases are 0 in all but the first two. Whatever the scheme, normalisation layers start as the
+  /// identity, and embeddings are N(0, 0.02^2): small beside what they are added to, as in
+  /// Touvron et al., Training data-efficient image transformers (2021).
   std::string scheme = "kaiming-uniform";
-  double gain = 1;  ///< factor on all weights, not on biases
+  double gain = 1;  ///< factor on all weights, not on biases or embeddings
   double bound = 0.1;
   double std = 0.02;
 };

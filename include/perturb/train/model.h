@@ -17,10 +17,11 @@ namespace perturb {
 
 /// What a parameter is to its layer; initialisation, noise and decay tell them apart.
 enum class Role {
-  Weight,  ///< of a linear map or convolution, (out, in, ...)
-  Bias,    ///< added to the output of one
-  Scale,   ///< factor of a normalisation layer
-  Shift,   ///< summand of a normalisation layer
+  Weight,     ///< of a linear map or convolution, (out, in, ...)
+  Bias,       ///< added to the output of one
+  Scale,      ///< factor of a normalisation layer
+  Shift,      ///< summand of a normalisation layer
+  Embedding,  ///< a learned input: the class token and the positions of a transformer
 };
 
 struct ModelParameter {
@@ -44,7 +45,8 @@ struct ModelBuffer {
 /// long as every axis that counts them is put into the same one.
 struct UnitGroup {
   struct Axis {
-    std::string parameter;
+    /// A parameter, or a buffer: running statistics go along with the units that they are of.
+    std::string tensor;
     std::int64_t dimension = 0;
     /// Neighbours along the axis that belong to one unit: the pixels of a channel that was
     /// flattened. The axis has units * block entries.
@@ -76,7 +78,7 @@ class Model {
   /// Takes an existing leaf, such as a torch::nn::Module's.
   void adopt_parameter(ModelParameter parameter);
   Tensor add_buffer(std::string name, Tensor values);
-  /// The parameters must be there already.
+  /// The parameters and buffers must be there already.
   void add_unit_group(UnitGroup group);
 
  private:
