@@ -269,8 +269,8 @@ std::vector<Level> read_levels(const Node& node, const Parameter& p, const std::
   }
   const Node* list =
       node.kind == Node::Kind::Table && node.find("each") ? node.find("each") : nullptr;
-  const bool list_type = p.type == Type::IntList || p.type == Type::FloatList ||
-                         p.type == Type::StringList;
+  const bool list_type =
+      p.type == Type::IntList || p.type == Type::FloatList || p.type == Type::StringList;
   // A list that is itself one value is one level.
   if (!list && node.kind == Node::Kind::Array && !list_type) list = &node;
   std::vector<Level> levels;
