@@ -265,8 +265,10 @@ Plan make_plan(const Experiment& experiment, const Store& store) {
   wanting.reserve(plan.order.size());
   const auto add = [&](std::size_t number) {
     const Notes& note = notes[number];
+    const Planned& planned = plan.trials[number];
     wanting.push_back({number, note.segment, note.agenda, &agendas.at(note.agenda),
-                       runs(plan.trials[number].reason)});
+                       runs(planned.reason), std::nullopt});
+    if (planned.reason == Reason::Diverged) wanting.back().until = known.at(planned.trial).step;
   };
   for (const std::size_t number : plan.order) add(number);
   // Only the stages know what has been compared: whatever compares or is compared with comes along.

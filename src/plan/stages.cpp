@@ -83,10 +83,10 @@ class Stager {
         if (passage.trials.empty() && segment(at).parent == kNone) roots.push_back(at);
         passage.trials.push_back(place);
         if (passage.agenda == wanting.agenda) continue;
-        passage.agenda = wanting.agenda;
-        add_wanted(passage, segment(at), *wanting.wanted);
+        if (!wanting.until) passage.agenda = wanting.agenda;
+        add_wanted(passage, segment(at), wanting);
       }
-      passages_[wanting.segment].ends = true;
+      if (!wanting.until) passages_[wanting.segment].ends = true;
     }
     for (Passage& passage : passages_) {
       std::sort(passage.wanted.begin(), passage.wanted.end());
@@ -96,12 +96,13 @@ class Stager {
     walk(roots);
   }
 
-  static void add_wanted(Passage& passage, const Segment& segment,
-                         const std::vector<Wanted>& wanted) {
+  static void add_wanted(Passage& passage, const Segment& segment, const Wanting& wanting) {
+    const std::vector<Wanted>& wanted = *wanting.wanted;
     // A state between two segments belongs to the earlier one; the one at step 0 to the root.
     const Step after = segment.parent == kNone ? -1 : segment.begin;
     const auto first = std::lower_bound(wanted.begin(), wanted.end(), Wanted{after + 1, 0});
-    const auto last = std::lower_bound(first, wanted.end(), Wanted{segment.end + 1, 0});
+    const Step end = std::min(segment.end + 1, wanting.until.value_or(segment.end + 1));
+    const auto last = std::lower_bound(first, wanted.end(), Wanted{end, 0});
     passage.wanted.insert(passage.wanted.end(), first, last);
   }
 

@@ -55,6 +55,8 @@ struct Wanting {
   std::size_t agenda = 0;                       ///< trials with the same number want the same
   const std::vector<Wanted>* wanted = nullptr;  ///< sorted
   bool runs = true;  ///< otherwise it is known, but for what may have to be compared
+  /// Of a trial that diverged: from this step on it has no states.
+  std::optional<Step> until;
 };
 
 struct Staging {

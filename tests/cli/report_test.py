@@ -91,6 +91,13 @@ class Trained(ReportTest):
                                  ("number", "intervention", "outcome", "step", "message")]
                                 for row in failed])
 
+    def test_what_diverged_is_not_trained_again(self):
+        """Not even where others are compared, which brings every trial back into the plan."""
+        self.file(SWEEP + '[[metrics]]\nkind = "distance"\nto = "control"\nevery = "epoch"\n')
+        self.perturb("run", "sweep.toml", "-q", code=1)
+        plan = self.perturb("plan", "sweep.toml")
+        self.assertIn("12 cached, 4 diverged; 0 to train", plan)
+
     def test_run_keeps_a_page(self):
         self.file(SWEEP)
         self.perturb("run", "sweep.toml", "-q", "--report", code=1)
