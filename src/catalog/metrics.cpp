@@ -261,6 +261,63 @@ void add_curvature_metrics(Schema& schema) {
                        "{on}.sharpness", 0));
 }
 
+Component under_noise(const std::string& score, const std::string& help, Better better) {
+  return {
+      .family = Family::Metric,
+      .name = "noisy-" + score,
+      .help = help +
+              " while weights carry noise, averaged over draws; biases, normalisation layers and "
+              "class tokens and positions of transformers carry none. Afterwards the weights have "
+              "their bits again.",
+      .parameters = {{
+                         .name = "strength",
+                         .type = Type::Float,
+                         .help = "Standard deviation of the noise; of what, says relative_to. 0 "
+                                 "is the network as it is.",
+                         .least = 0,
+                     },
+                     {
+                         .name = "draws",
+                         .type = Type::Int,
+                         .fallback = 5,
+                         .help = "Each a pass over the examples; at strength 0 one is enough.",
+                         .unit = "draws",
+                         .least = 1,
+                         .most = 1e6,
+                     },
+                     {
+                         .name = "relative_to",
+                         .type = Type::String,
+                         .fallback = "std",
+                         .help = "As of weight-noise. std: N(0, (strength max(std(W), 1e-8))^2); "
+                                 "norm: N(0, (strength |W| / sqrt(n))^2); filter: the same for "
+                                 "each filter by itself; none: N(0, strength^2).",
+                         .choices = {"std", "norm", "filter", "none"},
+                         .neutral = "std",
+                     },
+                     layers(),
+                     on(),
+                     examples(),
+                     {
+                         .name = "seed",
+                         .type = Type::Int,
+                         .fallback = 0,
+                         .help = "Which noise: the same for every state and, scaled, for every "
+                                 "strength.",
+                         .least = 0,
+                     }},
+      .needs = {Feature::Weights, Feature::Predictions},
+      .label = "{on}." + score + "@{strength}",
+      .better = better,
+  };
+}
+
+void add_noise_metrics(Schema& schema) {
+  schema.add(under_noise("loss", "The task's loss", Better::Lower));
+  schema.add(under_noise("accuracy", "The share of examples whose largest output is their class's",
+                         Better::Higher));
+}
+
 }  // namespace
 
 void add_metrics(Schema& schema) {
@@ -268,6 +325,7 @@ void add_metrics(Schema& schema) {
   add_state_metrics(schema);
   add_function_metrics(schema);
   add_curvature_metrics(schema);
+  add_noise_metrics(schema);
 }
 
 }  // namespace perturb

@@ -16,6 +16,9 @@ const std::vector<std::string> kTopLevel = {"name",    "description", "plugins",
                                             "train",   "seeds",       "variations", "interventions",
                                             "metrics", "plots",       "checkpoints"};
 
+/// A trial of an experiment is measured by all of its metrics.
+constexpr std::size_t kMostMetrics = 1000;
+
 std::string section_of(const std::string& path) { return path.substr(0, path.find('.')); }
 std::string key_of(const std::string& path) { return path.substr(path.find('.') + 1); }
 
@@ -592,7 +595,11 @@ class Reader {
   }
 
   void read_metrics(const Node& root) {
-    each_table(root, "metrics", [this](const Node& entry) { read_metric(entry); });
+    each_table(root, "metrics", [this](const Node& entry) {
+      const auto* component = component_of(entry, Family::Metric);
+      if (!component) return;
+      for (const auto& one : each_level(entry, *component)) read_metric(one, *component);
+    });
     // What everybody looks at first, unless the file says otherwise about the same label.
     for (const auto* on : {"train", "test"}) {
       for (const auto* kind : {"loss", "accuracy"}) {
@@ -687,18 +694,69 @@ class Reader {
     return true;
   }
 
-  void read_metric(const Node& entry) {
-    const auto* component = component_of(entry, Family::Metric);
-    if (!component) return;
+  /// The entry once for every combination of its parameters' levels: each is a metric of its own.
+  std::vector<Node> each_level(const Node& entry, const Component& component) {
+    std::vector<Node> all = {entry};
+    for (std::size_t i = 0; i < entry.entries.size(); ++i) {
+      const auto& [key, place, value] = entry.entries[i];
+      const auto* p = component.find(key);
+      if (!p || (value.kind != Node::Kind::Array && value.kind != Node::Kind::Table)) continue;
+      const auto levels = read_levels(value, *p, key, folder_, problems_);
+      std::vector<Node> product;
+      for (const auto& one : all) {
+        for (const auto& level : levels) {
+          product.push_back(one);
+          product.back().entries[i].value = node_of(level.value, level.place);
+        }
+      }
+      if (std::any_of(levels.begin(), levels.end(),
+                      [](const Level& level) { return level.kind != Level::Kind::Value; })) {
+        problems_.error(place, fmt::format("\"{}\" of a metric has nothing that its levels could "
+                                           "be relative to",
+                                           key));
+        return {};
+      }
+      all = std::move(product);
+      if (all.size() > kMostMetrics) {
+        problems_.error(entry.place, fmt::format("more than {} metrics", kMostMetrics));
+        return {};
+      }
+    }
+    return all;
+  }
+
+  static Node node_of(const Value& value, const Place& place) {
+    Node node;
+    node.place = place;
+    if (value.is_list()) {
+      node.kind = Node::Kind::Array;
+      for (const auto& item : value.as_list()) node.items.push_back(node_of(item, place));
+    } else if (value.is_bool()) {
+      node.kind = Node::Kind::Bool;
+      node.boolean = value.as_bool();
+    } else if (value.is_int()) {
+      node.kind = Node::Kind::Int;
+      node.integer = value.as_int();
+    } else if (value.is_float()) {
+      node.kind = Node::Kind::Float;
+      node.number = value.as_float();
+    } else {
+      node.kind = Node::Kind::String;
+      node.text = value.as_string();
+    }
+    return node;
+  }
+
+  void read_metric(const Node& entry, const Component& component) {
     MetricSpec spec;
-    spec.kind = component->name;
-    spec.revision = component->revision;
-    spec.plugin = plugin_of(*component);
-    spec.better = component->better;
+    spec.kind = component.name;
+    spec.revision = component.revision;
+    spec.plugin = plugin_of(component);
+    spec.better = component.better;
     if (const auto* every = entry.find("every")) read_every(*every, spec.every);
-    if (!read_parameters(entry, *component, {"every"}, spec.parameters)) return;
-    spec.label = label_of(*component, spec.parameters);
-    for (const auto& p : component->parameters) {
+    if (!read_parameters(entry, component, {"every"}, spec.parameters)) return;
+    spec.label = label_of(component, spec.parameters);
+    for (const auto& p : component.parameters) {
       if (p.neutral && p.neutral == spec.parameters.at(p.name)) spec.neutral.push_back(p.name);
     }
     const bool twice = std::any_of(out_.metrics.begin(), out_.metrics.end(),

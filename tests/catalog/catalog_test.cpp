@@ -126,7 +126,7 @@ TEST_CASE("the first release has what its experiments need") {
   CHECK(schema.names(Family::Metric) ==
         Names{"loss", "accuracy", "weight-norm", "norm-ratio", "distance", "cosine-similarity",
               "agreement", "kl-divergence", "loss-barrier", "cka", "gradient-norm",
-              "hessian-eigenvalue", "hessian-trace", "sharpness"});
+              "hessian-eigenvalue", "hessian-trace", "sharpness", "noisy-loss", "noisy-accuracy"});
   CHECK(schema.names(Family::Plot) == Names{"curves", "contrasts", "heatmap", "dose-response",
                                             "layers", "histogram", "scatter", "grid"});
 }

@@ -145,6 +145,21 @@ TEST_CASE("metrics are measured when they say, and at the end") {
   CHECK(e.warnings().size() == 1);  // step 99 lies past the end
 }
 
+TEST_CASE("levels of a metric's parameters are metrics of their own, the first key slowest") {
+  const auto e = declared(kBase +
+                          "[[metrics]]\nkind = 'distance'\nto = ['init', 'control']\n"
+                          "layers = ['fc1.*', '*']\nevery = 12\n"
+                          "[[metrics]]\nkind = 'hessian-trace'\nexamples = { range = [5, 7] }\n");
+  std::vector<std::string> labels;
+  for (const auto& metric : e.metrics()) labels.push_back(metric.label);
+  labels.resize(6);
+  CHECK(labels == std::vector<std::string>{"distance.init[layers=fc1.*]", "distance.init",
+                                           "distance.control[layers=fc1.*]", "distance.control",
+                                           "train.hessian_trace[examples=5]",
+                                           "train.hessian_trace[examples=6]"});
+  CHECK(e.metrics()[3].every.kind == Every::Kind::Steps);
+}
+
 TEST_CASE("a run of no epochs measures the state after initialisation") {
   const auto e = declared(kBase, {"train.epochs=0"});
   const auto a = e.assignment(0);
