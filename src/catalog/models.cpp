@@ -119,7 +119,7 @@ Parameter count(std::string name, std::int64_t fallback, double most, std::strin
 }
 
 Component vit() {
-  return model(
+  auto vit = model(
       "vit",
       "Vision transformer: patches of the image and a class token, learned positions, blocks of "
       "attention and an MLP (GELU) that are normalised first, a linear layer on the class token.",
@@ -142,6 +142,15 @@ Component vit() {
           },
       },
       [](const Condition& condition) { return vit_parts(condition.integer("model.depth")); });
+  vit.check = [](const std::map<std::string, Value>& parameters) -> std::string {
+    const auto width = parameters.at("width").as_int();
+    const auto heads = parameters.at("heads").as_int();
+    if (width % heads == 0) return {};
+    return "width = " + std::to_string(width) +
+           " is no multiple of heads = " + std::to_string(heads) +
+           ": every head takes an equal share of it";
+  };
+  return vit;
 }
 
 }  // namespace

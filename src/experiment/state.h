@@ -93,6 +93,13 @@ struct Experiment::State {
   /// Conditions of variations from all over the grid.
   std::vector<Condition> sample() const;
 
+  /// Whether the values of a section are right together, set ones included.
+  void check_sections(Problems& problems) const;
+
+  /// `places`: where each section's values were last spoken of.
+  void check_sections(const Condition& condition, const std::map<std::string, Place>& places,
+                      Problems& problems) const;
+
   /// Whether every task has what interventions and metrics need.
   void check_features(Problems& problems) const;
 

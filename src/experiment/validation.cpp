@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -40,6 +41,7 @@ void Experiment::State::validate(const std::shared_ptr<const Source>& file, Prob
   if (problems.any()) return;
   check_values(problems);
   if (problems.any()) return;
+  check_sections(problems);
   check_features(problems);
   check_patterns(problems);
   check_references(problems);
@@ -53,6 +55,50 @@ std::vector<Condition> Experiment::State::sample() const {
   for (std::size_t i = 0; i < tried; ++i)
     out.push_back(condition(declared.variations.at(i * variations / tried)));
   return out;
+}
+
+void Experiment::State::check_sections(Problems& problems) const {
+  std::map<std::string, Place> written;
+  for (const auto& [path, field] : declared.base) written[section_of(path)] = field.place;
+  const std::size_t tried = std::min<std::size_t>(variations, 64);
+  for (std::size_t i = 0; i < tried; ++i) {
+    const auto point = declared.variations.at(i * variations / tried);
+    const auto varied = condition(point);
+    auto places = written;
+    for (const auto* setting : point) places[section_of(setting->path)] = setting->level.place;
+    check_sections(varied, places, problems);
+    for (const auto& entered : declared.interventions) {
+      for (std::size_t j = 0; j < std::min<std::size_t>(entered.grid.size(), 64); ++j) {
+        auto changed = varied;
+        auto there = places;
+        for (const auto* setting : entered.grid.at(j)) {
+          if (!setting->path.starts_with("set.") || setting->level.kind != Level::Kind::Value)
+            continue;
+          const auto path = setting->path.substr(4);
+          // Another kind has other keys; what it is given then is checked value by value alone.
+          if (path.ends_with(".kind") || !changed.has(path)) continue;
+          changed.set(path, setting->level.value);
+          there[section_of(path)] = setting->level.place;
+        }
+        if (!(changed == varied)) check_sections(changed, there, problems);
+      }
+    }
+  }
+}
+
+void Experiment::State::check_sections(const Condition& condition,
+                                       const std::map<std::string, Place>& places,
+                                       Problems& problems) const {
+  for (const auto& section : sections()) {
+    const auto* component = schema->find(
+        section.family, section.has_kind ? condition.text(section.kind_path) : std::string());
+    if (!component || !component->check) continue;
+    std::map<std::string, Value> values;
+    for (const auto& parameter : component->parameters)
+      values[parameter.name] = condition.at(std::string(section.name) + "." + parameter.name);
+    if (const auto wrong = component->check(values); !wrong.empty())
+      problems.error(places.at(std::string(section.name)), wrong);
+  }
 }
 
 void Experiment::State::check_features(Problems& problems) const {

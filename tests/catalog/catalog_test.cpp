@@ -57,6 +57,12 @@ std::string objection(const Parameter& parameter, const Value& value) {
         if (!item.is_int() || !within(item)) return "an item that is no integer in range";
       }
       return "";
+    case Type::FloatList:
+      if (!value.is_list()) return "not a list";
+      for (const auto& item : value.as_list()) {
+        if (!item.is_float() || !within(item)) return "an item that is no float in range";
+      }
+      return "";
     case Type::StringList:
       return value.is_list() ? "" : "not a list";
     default:
@@ -168,9 +174,10 @@ TEST_CASE("numbers have a range and counts a unit") {
     const bool number = parameter.type == Type::Int || parameter.type == Type::Float ||
                         parameter.type == Type::IntList;
     // A factor may be any number.
-    if (parameter.type != Type::Float) CHECK(std::isfinite(parameter.least) == number);
+    if (parameter.type != Type::Float && parameter.type != Type::FloatList)
+      CHECK(std::isfinite(parameter.least) == number);
     CHECK(parameter.least <= parameter.most);
-    if (!number) CHECK(parameter.unit.empty());
+    if (!number && parameter.type != Type::FloatList) CHECK(parameter.unit.empty());
     const bool seed = component.family == Family::Seeds || parameter.name.ends_with("seed");
     if (parameter.type == Type::Int) CHECK(parameter.unit.empty() == seed);
     // Counts that are multiplied with each other are bounded so that no product overflows.
