@@ -83,7 +83,7 @@ class Run {
         frontier_(plan) {
     counts_.over.resize(plan.stages.size());
     for (const Stage& stage : plan.stages) {
-      for (const std::size_t trial : stage.trials) ++stages_left_[trial];
+      for (const std::size_t trial : stage.trials) ++left_[trial].stages;
     }
   }
 
@@ -106,7 +106,7 @@ class Run {
       }
       if (events_.tick) events_.tick(executor_.running());
     }
-    counts_.not_started = stages_left_.size();
+    counts_.not_started = left_.size();
     return std::move(counts_);
   }
 
@@ -129,6 +129,10 @@ class Run {
     }
     for (const Saved& saved : record.saved) saved_.insert_or_assign(saved.state, saved.blob);
     events_.keep(event.number, record, shares(stage, record));
+    for (const std::size_t trial : stage.trials) {
+      if (const auto left = left_.find(trial); left != left_.end())
+        left->second.seconds += record.seconds;
+    }
     if (!event.over) return;
     --under_way_;
     if (record.outcome == Outcome::Done) {
@@ -154,12 +158,16 @@ class Run {
   }
 
   void tell(std::size_t trial, const Record& record) {
-    const auto left = stages_left_.find(trial);
-    if (left == stages_left_.end()) return;  // it has failed already
-    if (record.outcome == Outcome::Done && --left->second > 0) return;
-    stages_left_.erase(left);
+    const auto left = left_.find(trial);
+    if (left == left_.end()) return;  // it has failed already
+    if (record.outcome == Outcome::Done && --left->second.stages > 0) return;
+    const double seconds = left->second.seconds;
+    left_.erase(left);
     count(counts_, record.outcome);
-    if (events_.ended) events_.ended(trial, record);
+    if (!events_.ended) return;
+    Record last = record;
+    last.seconds = seconds;
+    events_.ended(trial, last);
   }
 
   const Plan& plan_;
@@ -169,7 +177,12 @@ class Run {
   const RunOptions& options_;
   Frontier frontier_;
   SavedStates saved_;
-  std::unordered_map<std::size_t, std::size_t> stages_left_;  // by trial
+  /// Of a trial that is not over.
+  struct Left {
+    std::size_t stages = 0;
+    double seconds = 0;  ///< that its stages took until now
+  };
+  std::unordered_map<std::size_t, Left> left_;  // by trial
   std::size_t under_way_ = 0;
   RunCounts counts_;
 };

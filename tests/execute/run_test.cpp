@@ -298,6 +298,7 @@ Carry stages(std::map<std::size_t, Outcome> otherwise = {}) {
     Record record;
     record.outcome = found == otherwise.end() ? Outcome::Done : found->second;
     record.step = forked().stages[number_of(stage)].end;
+    record.seconds = static_cast<double>(number_of(stage)) + 1;
     return record;
   };
 }
@@ -321,11 +322,15 @@ TEST_CASE("a trial is over with its last stage, and only then") {
     over.emplace_back(stage, std::vector<bool>());
     for (const Share& share : shares) over.back().second.push_back(share.over);
   };
-  std::vector<std::size_t> ended;
-  events.ended = [&](std::size_t trial, const Record&) { ended.push_back(trial); };
+  // With what all of its stages took.
+  std::vector<std::pair<std::size_t, double>> ended;
+  events.ended = [&](std::size_t trial, const Record& last) {
+    ended.emplace_back(trial, last.seconds);
+  };
   const auto executor = pool(stages(), 1);
   carry_out(forked(), *executor, events, false);
-  CHECK(ended == std::vector<std::size_t>{0, 2, 1});
+  CHECK(ended ==
+        std::vector<std::pair<std::size_t, double>>{{0, 1 + 2}, {2, 1 + 3}, {1, 1 + 2 + 4}});
   CHECK(over == std::vector<std::pair<std::size_t, std::vector<bool>>>{
                     {0, {false, false, false}}, {1, {true, false}}, {2, {true}}, {3, {true}}});
 }
@@ -345,6 +350,7 @@ TEST_CASE("a stage whose beginning is lost fails nothing, and is named") {
     record.outcome = number_of(stage) == 1 ? Outcome::Failed : Outcome::Done;
     record.start_lost = number_of(stage) == 1;
     record.step = forked().stages[number_of(stage)].end;
+    record.seconds = static_cast<double>(number_of(stage)) + 1;
     return record;
   };
   Kept kept;

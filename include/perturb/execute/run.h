@@ -23,7 +23,8 @@ struct RunEvents {
   /// run: going on would train for nothing.
   std::function<void(std::size_t stage, const Record&, const std::vector<Share>&)> keep;
   std::function<void(std::size_t stage)> started;
-  /// A trial is over: the last of its stages was done, or one was not.
+  /// A trial is over: the last of its stages was done, or one was not. The last record, but with
+  /// the seconds of all its stages, those that it shares with others included.
   std::function<void(std::size_t trial, const Record&)> ended;
   /// No stage has left anything for a tenth of a second: time for what had better wait.
   std::function<void()> idle;
