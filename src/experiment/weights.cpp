@@ -7,6 +7,7 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -102,9 +103,9 @@ void Experiment::State::each_said(const std::string& path, const Said& said) con
 
 void Experiment::State::check_weights(Problems& problems) const {
   const auto before = problems.errors.size();
-  bool any = false;
+  std::optional<Place> first;
   each_said(kFile, [&](const Value& value, const Place& place) {
-    any = true;
+    if (!first) first = place;
     const auto& known = weights_facts(value.as_string());
     if (!known.wrong.empty()) problems.error(place, known.wrong, known.advice);
   });
@@ -117,11 +118,16 @@ void Experiment::State::check_weights(Problems& problems) const {
       }
     }
   });
-  if (!any || problems.errors.size() != before) return;
+  if (!first || problems.errors.size() != before) return;
   const std::size_t tried = std::min<std::size_t>(variations, 64);
   for (std::size_t i = 0; i < tried; ++i)
     check_variation(declared.variations.at(i * variations / tried), problems);
   for (const auto& entered : declared.interventions) check_set(entered, problems);
+  if (std::find(factors.begin(), factors.end(), "seeds.init") != factors.end())
+    problems.warning(
+        *first,
+        "\"seeds.init\" varies, and nothing is drawn from it where weights come from a file",
+        "replicates differ by seeds.shuffle, or start from other files");
 }
 
 void Experiment::State::check_variation(const Point& point, Problems& problems) const {
