@@ -43,6 +43,32 @@ std::vector<Parameter> model_parameters(std::vector<Parameter> own) {
           .help = "Factor on all weights that init draws; biases are not scaled.",
           .least = 0,
       },
+      {
+          .name = "weights",
+          .type = Type::File,
+          .fallback = "",
+          .help = "A safetensors file with a value for every parameter and buffer, of the same "
+                  "names and shapes: the network starts from them, and what init draws is not "
+                  "used. Identity takes the content, not the name. `perturb import` makes one of "
+                  "a PyTorch state_dict.",
+          .neutral = "",
+      },
+      {
+          .name = "weights_names",
+          .type = Type::StringList,
+          .fallback = List{},
+          .help = "What the file's tensors are called here, one after the other: \"THEIRS=OURS\", "
+                  "names or patterns with one * on both sides; nothing behind the = leaves a "
+                  "tensor out.",
+          .neutral = List{},
+      },
+      {
+          .name = "weights_sha256",
+          .type = Type::String,
+          .fallback = "",
+          .help = "SHA-256 of the file of weights; filled in. Who says it holds the file to it.",
+          .neutral = "",
+      },
   };
   own.insert(own.end(), start.begin(), start.end());
   return own;

@@ -44,6 +44,8 @@ void Experiment::State::validate(const std::shared_ptr<const Source>& file, Prob
   check_sections(problems);
   check_features(problems);
   check_patterns(problems);
+  check_weights(problems);
+  if (problems.any()) return;
   check_references(problems);
   if (problems.any()) return;
   check_windows(problems);
