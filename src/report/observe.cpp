@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "report/noise_reading.h"
 #include "report/stored_values.h"
 #include "report/walk.h"
 
@@ -46,6 +47,37 @@ std::vector<std::size_t> metrics_of(const std::vector<Quantity>& quantities) {
   std::vector<std::size_t> metrics;
   for (const Quantity& quantity : quantities) metrics.push_back(quantity.metric);
   return metrics;
+}
+
+/// The quantities, in which every noise curve is replaced by its metrics as they are.
+std::vector<Quantity> parts_of(const Experiment& experiment,
+                               const std::vector<Quantity>& quantities) {
+  std::vector<Quantity> parts;
+  for (const Quantity& quantity : quantities) {
+    if (!quantity.curve) {
+      parts.push_back(quantity);
+      continue;
+    }
+    for (const std::size_t metric : quantity.curve->metrics) {
+      const MetricSpec& spec = experiment.metrics()[metric];
+      parts.push_back({.label = spec.label, .metric = metric, .better = spec.better});
+    }
+  }
+  return parts;
+}
+
+/// The readings of the quantities from those of their parts.
+std::vector<Reading> whole(const Experiment& experiment, const std::vector<Quantity>& quantities,
+                           std::span<const Reading> parts) {
+  std::vector<Reading> readings;
+  for (const Quantity& quantity : quantities) {
+    const std::size_t n = quantity.curve ? quantity.curve->metrics.size() : 1;
+    const Better better = experiment.metrics()[quantity.metric].better;
+    readings.push_back(quantity.curve ? noise_reading(quantity, better, parts.first(n))
+                                      : parts.front());
+    parts = parts.subspan(n);
+  }
+  return readings;
 }
 
 class Observer {
@@ -208,7 +240,11 @@ class Observer {
 std::vector<Observation> observe(const Experiment& experiment, const Store& store,
                                  const std::vector<Digest>& trials, const std::vector<Step>& ends,
                                  const std::vector<Quantity>& quantities, const At& place) {
-  return Observer(experiment, store, trials, ends, quantities, place).finish();
+  const std::vector<Quantity> parts = parts_of(experiment, quantities);
+  auto observations = Observer(experiment, store, trials, ends, parts, place).finish();
+  for (Observation& observation : observations)
+    observation.readings = whole(experiment, quantities, observation.readings);
+  return observations;
 }
 
 }  // namespace perturb
