@@ -1,5 +1,7 @@
 #include "builtin/data_cache.h"
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <string_view>
 #include <utility>
@@ -11,11 +13,16 @@ namespace {
 
 constexpr std::size_t kRecent = 4;
 
-/// What the data in memory depend on: not how they are cut into batches.
+/// What becomes of the data batch by batch, when they have left memory.
+constexpr std::array<std::string_view, 3> kLater = {"data.batch_size", "data.crop_padding",
+                                                    "data.flip"};
+
+/// What the data in memory depend on.
 std::string key_of(const Condition& condition) {
   std::string key = framed(condition.text("train.device"));
   for (const auto& [path, value] : condition) {
-    if (!std::string_view(path).starts_with("data.") || path == "data.batch_size") continue;
+    if (!std::string_view(path).starts_with("data.")) continue;
+    if (std::find(kLater.begin(), kLater.end(), path) != kLater.end()) continue;
     key += framed(path) + framed(canonical(value));
   }
   return key;

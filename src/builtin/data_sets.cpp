@@ -7,6 +7,7 @@
 #include <ATen/ATen.h>
 
 #include "builtin/builtins.h"
+#include "builtin/images.h"
 #include "builtin/iris.h"
 #include "perturb/catalog/data_files.h"
 #include "perturb/catalog/formats.h"
@@ -69,12 +70,13 @@ Dataset load_idx(const Condition& condition, const Folders& folders) {
       return other.file.train == train && is_labels(other) == labels;
     });
   };
-  return {.shape = {.input = {1, 28, 28}, .classes = 10},
-          .train = grey_images(one(true, false), one(true, true)),
-          .test = grey_images(one(false, false), one(false, true))};
+  return prepared({.shape = {.input = {1, 28, 28}, .classes = 10},
+                   .train = grey_images(one(true, false), one(true, true)),
+                   .test = grey_images(one(false, false), one(false, true))},
+                  condition);
 }
 
-Dataset load_cifar10(const Condition&, const Folders& folders) {
+Dataset load_cifar10(const Condition& condition, const Folders& folders) {
   std::vector<Tensor> records[2];
   for (const auto& [file, bytes] : contents("cifar10", folders)) {
     const auto count = cifar10_records(bytes);
@@ -86,9 +88,10 @@ Dataset load_cifar10(const Condition&, const Folders& folders) {
     const auto images = all.narrow(1, 1, kCifarRecord - 1).contiguous().view({-1, 3, 32, 32});
     return ExampleSet(images, all.select(1, 0).to(at::kLong));
   };
-  return {.shape = {.input = {3, 32, 32}, .classes = 10},
-          .train = part(records[0]),
-          .test = part(records[1])};
+  return prepared({.shape = {.input = {3, 32, 32}, .classes = 10},
+                   .train = part(records[0]),
+                   .test = part(records[1])},
+                  condition);
 }
 
 /// A table of features, one row an example, before it is split.

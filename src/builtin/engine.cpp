@@ -15,6 +15,7 @@
 #include "perturb/store/blobs.h"
 #include "perturb/train/handover.h"
 #include "perturb/train/session.h"
+#include "perturb/train/spare_threads.h"
 
 namespace perturb {
 namespace {
@@ -32,7 +33,9 @@ void keep_memory() {
 class LibTorchEngine final : public Engine {
  public:
   explicit LibTorchEngine(const EngineOptions& options)
-      : data_(registries_, options.data_folders), handover_(options.memory) {
+      : data_(registries_, options.data_folders),
+        handover_(options.memory),
+        threads_(options.threads) {
     if (!options.store.empty()) blobs_.emplace(options.store);
     keep_memory();
     add_builtins(registries_);
@@ -43,6 +46,7 @@ class LibTorchEngine final : public Engine {
 
   Record train(const Assignment& assignment, Progress& progress, const Report& report) override {
     const auto& condition = assignment.trial.start();
+    const SpareThreads::Stage stage(threads_);
     try {
       // Per thread, because OpenMP keeps it so, and LibTorch and OpenBLAS both ask OpenMP.
       at::set_num_threads(static_cast<int>(condition.integer("train.threads")));
@@ -51,6 +55,7 @@ class LibTorchEngine final : public Engine {
                         .data = data_.get(condition),
                         .blobs = blobs_ ? &*blobs_ : nullptr,
                         .handover = &handover_,
+                        .threads = &threads_,
                         .report = report});
     } catch (const std::exception& error) {
       Record record;
@@ -66,6 +71,7 @@ class LibTorchEngine final : public Engine {
   DataCache data_;
   std::optional<Blobs> blobs_;
   Handover handover_;
+  SpareThreads threads_;
 };
 
 }  // namespace

@@ -40,6 +40,7 @@ void add_metrics(Registries& registries) {
   add_state_metrics(registries);
   add_function_metrics(registries);
   add_curvature_metrics(registries);
+  add_noise_metrics(registries);
 }
 
 }  // namespace perturb

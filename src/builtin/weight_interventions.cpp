@@ -8,35 +8,13 @@
 
 #include "builtin/interventions.h"
 #include "builtin/selection.h"
+#include "builtin/weight_noise.h"
 #include "perturb/core/random.h"
 #include "perturb/train/draw.h"
 #include "perturb/train/initialise.h"
 
 namespace perturb {
 namespace {
-
-/// What a strength of 1 is.
-enum class Unit { None, Norm, Std, Filter };
-
-Unit unit_from(const std::string& name) {
-  if (name == "norm") return Unit::Norm;
-  if (name == "std") return Unit::Std;
-  return name == "filter" ? Unit::Filter : Unit::None;
-}
-
-/// The standard deviation of noise on p at epsilon = 1.
-double scale(Unit unit, const Tensor& p) {
-  if (unit == Unit::None) return 1;
-  if (unit == Unit::Std) return p.numel() < 2 ? 0 : p.std().item<double>();
-  return p.norm().item<double>() / std::sqrt(static_cast<double>(p.numel()));
-}
-
-/// What is moved by itself: the tensor, or each of its filters (Li et al., Visualizing the loss
-/// landscape of neural nets, 2018). A vector has none.
-std::vector<Tensor> pieces(Unit unit, const Tensor& tensor) {
-  if (unit != Unit::Filter || tensor.dim() < 2) return {tensor};
-  return tensor.unbind(0);
-}
 
 /// Moves parameters in random directions, each tensor by itself.
 ///
@@ -47,7 +25,7 @@ class PerturbWeights final : public Intervention {
   PerturbWeights(const Parameters& parameters, const Condition& condition)
       : rotates_(parameters.at("mode").as_string() == "rotate"),
         epsilon_(parameters.at("epsilon").as_float()),
-        unit_(unit_from(parameters.at("relative_to").as_string())),
+        unit_(noise_unit(parameters.at("relative_to").as_string())),
         layers_(parameters.at("layers").as_string()),
         draws_("perturb-weights", parameters, condition) {}
 
@@ -78,7 +56,7 @@ class PerturbWeights final : public Intervention {
   Tensor rotated(const Tensor& p, const Tensor& noise, const std::string& name) const {
     const double r = p.norm().item<double>();
     // In multiples of r.
-    const double delta = unit_ == Unit::None ? epsilon_ / r : epsilon_;
+    const double delta = unit_ == NoiseUnit::None ? epsilon_ / r : epsilon_;
     if (r == 0 || delta == 0) return {};
     if (!(delta <= 2)) {
       throw Error(ExitCode::Usage,
@@ -99,7 +77,7 @@ class PerturbWeights final : public Intervention {
 
   bool rotates_;
   double epsilon_;
-  Unit unit_;
+  NoiseUnit unit_;
   std::string layers_;
   Draws draws_;
 };
@@ -109,7 +87,7 @@ class WeightNoise final : public Intervention {
  public:
   WeightNoise(const Parameters& parameters, const Condition& condition)
       : epsilon_(parameters.at("epsilon").as_float()),
-        unit_(unit_from(parameters.at("relative_to").as_string())),
+        unit_(noise_unit(parameters.at("relative_to").as_string())),
         layers_(parameters.at("layers").as_string()),
         draws_("weight-noise", parameters, condition) {}
 
@@ -117,15 +95,8 @@ class WeightNoise final : public Intervention {
     if (epsilon_ == 0) return;
     if (!clean_.defined()) clean_ = at::empty_like(state.parameters());
     clean_.copy_(state.parameters());
-    for (const auto* slice : selected(state, layers_)) {
-      if (slice->role != Role::Weight) continue;
-      auto random = draws_.of(slice->name, now.step);
-      const auto noise = draw_normal(random, slice->shape).to(clean_.device());
-      const auto tensors = pieces(unit_, slice->of(state.parameters()));
-      const auto noises = pieces(unit_, noise);
-      for (std::size_t i = 0; i < tensors.size(); ++i)
-        tensors[i].add_(noises[i], epsilon_ * sigma(tensors[i]));
-    }
+    add_weight_noise(state, layers_, epsilon_, unit_,
+                     [&](const std::string& name) { return draws_.of(name, now.step); });
   }
 
   void restore(FlatState& state, const Instant&) override {
@@ -133,13 +104,8 @@ class WeightNoise final : public Intervention {
   }
 
  private:
-  double sigma(const Tensor& w) const {
-    // The floor is the reference's: a constant tensor has a deviation of 0.
-    return unit_ == Unit::Std ? std::max(scale(unit_, w), 1e-8) : scale(unit_, w);
-  }
-
   double epsilon_;
-  Unit unit_;
+  NoiseUnit unit_;
   std::string layers_;
   Draws draws_;
   Tensor clean_;  // from disturb to restore

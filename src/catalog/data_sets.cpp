@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cstddef>
+
 #include "catalog/families.h"
 #include "perturb/catalog/catalog.h"
 
@@ -167,20 +170,116 @@ Component gaussian_blobs() {
   };
 }
 
-Component images(const std::string& name, const std::string& help) {
-  return {.family = Family::Data, .name = name, .help = help, .parameters = data_parameters({})};
+Parameter per_channel(const std::string& name, const std::string& help) {
+  return {
+      .name = name,
+      .type = Type::FloatList,
+      .fallback = List{},
+      .help = help + ": one number for all channels, or one for each; [] leaves them as they are.",
+      .neutral = List{},
+  };
+}
+
+/// What becomes of images on their way to a network, in this order.
+std::vector<Parameter> transforms() {
+  auto deviation = per_channel("std", "Then they are divided by this");
+  deviation.least = 0;
+  deviation.above_least = true;
+  return {
+      {
+          .name = "resize",
+          .type = Type::Int,
+          .fallback = 0,
+          .help = "Scale the images to squares of this side, bilinear and antialiased, as PIL "
+                  "does; 0 leaves them as they are.",
+          .unit = "pixels",
+          .least = 0,
+          .most = 1024,
+          .neutral = 0,
+      },
+      {
+          .name = "crop_padding",
+          .type = Type::Int,
+          .fallback = 0,
+          .help = "Training images get so many black pixels on each side, and a window of "
+                  "their former size is cut out at random, from seeds.augment; another one every "
+                  "epoch.",
+          .unit = "pixels",
+          .least = 0,
+          .most = 1024,
+          .neutral = 0,
+          .live = true,
+      },
+      {
+          .name = "flip",
+          .type = Type::Bool,
+          .fallback = false,
+          .help = "Training images are mirrored, left and right, every other time at random, "
+                  "from seeds.augment.",
+          .neutral = false,
+          .live = true,
+      },
+      per_channel("mean", "Subtracted from pixels, which lie in [0, 1]"),
+      deviation,
+  };
+}
+
+std::function<std::string(const std::map<std::string, Value>&)> check_channels(
+    std::size_t of_its_own) {
+  return [of_its_own](const std::map<std::string, Value>& parameters) -> std::string {
+    auto channels = of_its_own;
+    if (const auto grey = parameters.find("channels"); grey != parameters.end())
+      channels = static_cast<std::size_t>(std::max<std::int64_t>(1, grey->second.as_int()));
+    for (const auto* name : {"mean", "std"}) {
+      const auto count = parameters.at(name).as_list().size();
+      if (count > 1 && count != channels) {
+        return std::string(name) + " has " + std::to_string(count) + " numbers for " +
+               std::to_string(channels) + (channels == 1 ? " channel" : " channels");
+      }
+    }
+    return {};
+  };
+}
+
+Component grey_images(const std::string& name, const std::string& help) {
+  const std::vector<Parameter> channels = {{
+      .name = "channels",
+      .type = Type::Int,
+      .fallback = 0,
+      .help = "The grey value is repeated in so many channels: 3 for a network that takes colours; "
+              "0 is one channel.",
+      .unit = "channels",
+      .least = 0,
+      .most = 64,
+      .neutral = 0,
+  }};
+  return {.family = Family::Data,
+          .name = name,
+          .help = help,
+          .parameters = data_parameters(joined(channels, transforms())),
+          .check = check_channels(1)};
+}
+
+Component colour_images(const std::string& name, const std::string& help) {
+  return {.family = Family::Data,
+          .name = name,
+          .help = help,
+          .parameters = data_parameters(transforms()),
+          .check = check_channels(3)};
 }
 
 }  // namespace
 
 void add_data_sets(Schema& schema) {
-  schema.add(images("fashion-mnist",
-                    "Fashion-MNIST: 60,000 and 10,000 grey 28 x 28 images of 10 kinds of "
-                    "clothes, pixels divided by 255."));
-  schema.add(images("mnist",
-                    "MNIST: 60,000 and 10,000 grey 28 x 28 images of handwritten digits, pixels "
-                    "divided by 255."));
-  schema.add(images("cifar10",
+  schema.add(grey_images("fashion-mnist",
+                         "Fashion-MNIST: 60,000 and 10,000 grey 28 x 28 images of 10 kinds of "
+                         "clothes, pixels divided by 255."));
+  schema.add(
+      grey_images("mnist",
+                  "MNIST: 60,000 and 10,000 grey 28 x 28 images of handwritten digits, pixels "
+                  "divided by 255."));
+  schema.add(
+      colour_images("cifar10",
                     "CIFAR-10: 50,000 and 10,000 colour 32 x 32 images of 10 kinds of things, "
                     "pixels divided by 255."));
   schema.add({

@@ -244,6 +244,7 @@ ExitCode audit(Context& context, const Options& options) {
   const Scratch scratch;
   EngineOptions engine_with = engine_options(context, options.arguments.file);
   engine_with.store = scratch.path();
+  engine_with.threads = physical_cores();
   const auto engine = load_engine(engine_with);
   const StopSignals signals;
   Audit audit(experiment, store);

@@ -143,6 +143,7 @@ Trained train(const Training& training) {
   Store& store = training.store;
   EngineOptions engine_with = engine_options(context, options.arguments.file);
   engine_with.store = store.folder();
+  engine_with.threads = options.executor.workers();
   const auto engine = load_engine(engine_with);
   const Numerics numerics = engine->numerics(/*measure=*/false);
   if (numerics.blas_is_slow)

@@ -110,7 +110,8 @@ class Stage {
 
   void start_anew() {
     live_.data = means_.data;
-    live_.session = std::make_unique<Session>(assignment_, means_.registries, *means_.data);
+    live_.session =
+        std::make_unique<Session>(assignment_, means_.registries, *means_.data, means_.threads);
   }
 
   void read_checkpoint() {

@@ -17,6 +17,7 @@
 #include "perturb/train/pass.h"
 #include "perturb/train/schedule.h"
 #include "perturb/train/task.h"
+#include "train/augmentation.h"
 #include "train/finite_watch.h"
 
 namespace perturb {
@@ -44,7 +45,8 @@ struct Session::Twin {
 };
 
 struct Session::Parts {
-  Parts(const Assignment& assignment, const Registries& registries, const Dataset& data);
+  Parts(const Assignment& assignment, const Registries& registries, const Dataset& data,
+        SpareThreads* threads);
 
   /// Takes the assignment's metrics, and forgets what was in force.
   void begin();
@@ -54,10 +56,12 @@ struct Session::Parts {
   /// A network that begins as the condition says.
   Twin& twin(const Condition& start);
   Drawn draw();
+  Examples gather(const Drawn& drawn);
 
   const Assignment* assignment;
   const Registries& registries;
   const Dataset& data;
+  SpareThreads* threads;
   Calendar calendar;
   const c10::Device device;
 
@@ -80,6 +84,7 @@ struct Session::Parts {
   std::vector<std::unique_ptr<Intervention>> active;
   std::uint64_t shuffle_seed = 0;
   std::uint64_t dropout_seed = 0;
+  Augmentation augmentation;
 
   Tensor order;  ///< of the epoch `ordered_epoch`, undefined if it is out of date
   std::int64_t ordered_epoch = -1;
@@ -101,10 +106,11 @@ std::vector<Model*> Session::Parts::start_task() {
 }
 
 Session::Parts::Parts(const Assignment& assignment_, const Registries& registries_,
-                      const Dataset& data_)
+                      const Dataset& data_, SpareThreads* threads_)
     : assignment(&assignment_),
       registries(registries_),
       data(data_),
+      threads(threads_),
       calendar(assignment_.trial.timeline, assignment_.examples),
       device(assignment_.trial.start().text("train.device")),
       state(start_task(), device),
@@ -152,6 +158,7 @@ void Session::Parts::enter() {
     active.push_back(registries.interventions.at(operation.kind)(operation.parameters, condition));
   }
   dropout_seed = seed(condition, "dropout");
+  augmentation = Augmentation(condition);
   if (const auto now = seed(condition, "shuffle"); now != shuffle_seed) {
     shuffle_seed = now;
     ordered_epoch = -1;
@@ -168,6 +175,13 @@ Drawn Session::Parts::draw() {
   return {order.narrow(0, place.offset, place.size), order, place};
 }
 
+Examples Session::Parts::gather(const Drawn& drawn) {
+  if (!augmentation.does_anything()) return data.train.gather(drawn.numbers);
+  return data.train.gather(drawn.numbers, [&](const Tensor& images) {
+    return augmentation(images, drawn.numbers, drawn.place.epoch, data.train.size());
+  });
+}
+
 void Session::Parts::take_step() {
   const Instant now = {.step = step,
                        .data = data,
@@ -175,7 +189,7 @@ void Session::Parts::take_step() {
                        .reference = reference ? &*reference : nullptr};
   auto drawn = draw();
   for (const auto& one : active) one->choose(drawn, now);
-  auto examples = data.train.gather(drawn.numbers);
+  auto examples = gather(drawn);
   for (const auto& one : active) one->alter(examples, drawn, now);
 
   auto pass = Pass::training(dropout_seed, step);
@@ -195,8 +209,9 @@ void Session::Parts::take_step() {
   watch.add(loss, state.parameters());
 }
 
-Session::Session(const Assignment& assignment, const Registries& registries, const Dataset& data)
-    : parts_(std::make_unique<Parts>(assignment, registries, data)) {}
+Session::Session(const Assignment& assignment, const Registries& registries, const Dataset& data,
+                 SpareThreads* threads)
+    : parts_(std::make_unique<Parts>(assignment, registries, data, threads)) {}
 
 Session::~Session() = default;
 
@@ -283,7 +298,18 @@ std::vector<double> Session::measure(const std::vector<std::size_t>& metrics,
     twin.state.restore(*reference);
     return {twin.state, *twin.task, twin.initial};
   };
-  Observation observed({parts.state, *parts.task, parts.initial}, others, parts.data);
+  // Called in several threads at once; what it reads stays as it is.
+  const auto copies = [&] {
+    struct Copy {
+      Twin twin;
+      Subject subject{twin.state, *twin.task, twin.initial};
+    };
+    const auto copy = std::shared_ptr<Copy>(
+        new Copy{{parts.assignment->trial.start(), parts.registries, parts.data, parts.device}});
+    return std::shared_ptr<const Subject>(copy, &copy->subject);
+  };
+  Observation observed({parts.state, *parts.task, parts.initial}, others, copies, parts.data,
+                       parts.threads);
   std::vector<double> values;
   values.reserve(metrics.size());
   for (const auto metric : metrics) values.push_back(parts_->metrics.at(metric)->measure(observed));

@@ -35,6 +35,8 @@ struct EngineOptions {
   std::filesystem::path store;  ///< whose blobs take and give checkpoints; empty: none are saved
   /// For states that wait for stages that go on from them; what does not fit is saved instead.
   std::size_t memory = std::size_t{1} << 30;
+  /// That stages may use together; measuring takes those that no stage wants.
+  std::size_t threads = 1;
   /// Adds what there is beside the built-in factories: what plugins bring. Called once.
   std::function<void(Registries&)> extend;
 };
@@ -53,7 +55,7 @@ class Engine {
 };
 
 /// Goes up whenever this header or what it includes changes.
-inline constexpr int kEngineVersion = 4;
+inline constexpr int kEngineVersion = 5;
 
 }  // namespace perturb
 

@@ -2,8 +2,11 @@
 // leaves it as it is, whenever and however often it is taken.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +18,8 @@
 #include "perturb/train/task.h"
 
 namespace perturb {
+
+class SpareThreads;
 
 /// A network in some state. Metrics may move its parameters (Moved) but put them back.
 struct Subject {
@@ -45,11 +50,19 @@ class Moved {
 /// One state as metrics see it. Lives for one measurement.
 class Observation {
  public:
-  /// `other`: makes what "init", or else the measurement's reference, stands for. Called when a
-  /// metric asks.
+  /// Makes what "init", or else the measurement's reference, stands for. Called when a metric asks.
   using Others = std::function<Subject(bool init)>;
-  Observation(Subject self, Others others, const Dataset& data)
-      : self_(self), others_(std::move(others)), data_(data) {}
+  /// Makes another network like the observed one, whatever its state. Called in the thread that is
+  /// to use it.
+  using Copies = std::function<std::shared_ptr<const Subject>()>;
+  /// `threads`: those that `spread` may use beside the calling one; none: null.
+  Observation(Subject self, Others others, Copies copies, const Dataset& data,
+              SpareThreads* threads = nullptr)
+      : self_(self),
+        others_(std::move(others)),
+        copies_(std::move(copies)),
+        data_(data),
+        threads_(threads) {}
 
   const Subject& self() const { return self_; }
   const FlatState& state() const { return self_.state; }
@@ -57,6 +70,12 @@ class Observation {
   Subject other(const std::string& to) const { return others_(to == "init"); }
   /// "train" or "test"; the first `examples` of it, 0 meaning all.
   ExampleSet examples(const std::string& part, std::int64_t examples = 0) const;
+  /// The same for who passes over them many times.
+  const ExampleSet& finished(const std::string& part, std::int64_t examples = 0);
+  /// Calls work(0), ..., work(jobs - 1), several at once where threads are spare. Each gets a
+  /// network in the observed state, which it may move and must put back (Moved).
+  void spread(std::size_t jobs,
+              const std::function<void(std::size_t job, const Subject& network)>& work);
   /// The task's scores on "train" or "test": one pass over the examples, however many metrics
   /// ask for them.
   const Scores& scores(const std::string& part);
@@ -67,7 +86,10 @@ class Observation {
  private:
   Subject self_;
   Others others_;
+  Copies copies_;
   const Dataset& data_;
+  SpareThreads* threads_;
+  std::map<std::pair<std::string, std::int64_t>, ExampleSet> finished_;
   std::map<std::string, Scores> scores_;
   std::map<std::string, std::vector<double>> computed_;
 };

@@ -22,12 +22,15 @@
 namespace perturb {
 
 class Handover;
+class SpareThreads;
 
 class Session {
  public:
-  /// Builds the state at step 0, operations at init carried out. `registries` and `data` (on the
-  /// condition's device) must outlive the session, and `assignment` its use.
-  Session(const Assignment& assignment, const Registries& registries, const Dataset& data);
+  /// Builds the state at step 0, operations at init carried out. `registries`, `data` (on the
+  /// condition's device) and `threads` (for measuring; may be null) must outlive the session, and
+  /// `assignment` its use.
+  Session(const Assignment& assignment, const Registries& registries, const Dataset& data,
+          SpareThreads* threads = nullptr);
   ~Session();
 
   /// Goes on with another assignment, whose trial has had the same past until now.
@@ -68,6 +71,7 @@ struct Means {
   std::shared_ptr<const Dataset> data;
   const Blobs* blobs = nullptr;          ///< for checkpoints; none: nothing is saved
   Handover* handover = nullptr;          ///< for states that wait in memory; none: they are saved
+  SpareThreads* threads = nullptr;       ///< for measuring; none: the calling one does it alone
   std::function<void(Record&&)> report;  ///< takes what was done up to each checkpoint
 };
 
