@@ -7,8 +7,8 @@
 namespace perturb {
 
 /// Images (n, channels, height, width) of bytes scaled to `side` x `side` by a triangle filter that
-/// widens with the reduction (bilinear, antialiased), rounded to bytes after each direction: what
-/// PIL and torchvision make of image files.
+/// widens with the reduction (bilinear, antialiased), first across, then down, rounded to bytes
+/// after each: to the bit what PIL makes of images, and torchvision of image files.
 Tensor resized(const Tensor& images, std::int64_t side);
 
 /// As data.resize, data.channels, data.mean and data.std say.

@@ -2,9 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <numbers>
 #include <set>
+#include <string>
+#include <vector>
 
 #include <doctest/doctest.h>
+
+#include "perturb/core/digest.h"
 
 using namespace perturb;
 
@@ -26,6 +32,45 @@ TEST_CASE("an address always gives the same draws, and every part of it matters"
   CHECK(first(Random(7, "init/conv1", 4)) != draw);
   // Seeds keep all of their 64 bits, unlike LibTorch's generator.
   CHECK(first(Random(7 + (1ULL << 32), "init/conv1", 3)) != draw);
+}
+
+TEST_CASE("many draws at once are those that come one by one, wherever they begin") {
+  for (const std::size_t before : {0, 1, 2, 3, 5}) {
+    for (const std::size_t count : {0, 1, 255, 256, 257, 1000}) {
+      Random one(3, "fill", count);
+      Random many(3, "fill", count);
+      for (std::size_t i = 0; i < before; ++i) CHECK(one.uniform() == many.uniform());
+      std::vector<float> uniform(count);
+      many.fill_uniform(uniform);
+      for (const float x : uniform) CHECK(x == one.uniform());
+      std::vector<float> normal(count);
+      many.fill_normal(normal);
+      for (const float x : normal) CHECK(x == one.normal());
+      CHECK(one.normal() == many.normal());
+      CHECK(one.bits() == many.bits());
+    }
+  }
+}
+
+TEST_CASE("normal draws are Box and Muller's of the words, with more digits than a float has") {
+  Random words(5, "words");
+  Random draws(5, "words");
+  for (int i = 0; i < 100'000; ++i) {
+    const double u = ((words.bits() >> 8) + 1) * 0x1p-24;
+    const double angle = 2 * std::numbers::pi * (words.bits() >> 8) * 0x1p-24;
+    const double radius = std::sqrt(-2 * std::log(u));
+    // A few units in the last place of the radius.
+    CHECK(std::abs(draws.normal() - radius * std::cos(angle)) <= 5e-7 * std::max(radius, 1e-3));
+    CHECK(std::abs(draws.normal() - radius * std::sin(angle)) <= 5e-7 * std::max(radius, 1e-3));
+  }
+}
+
+TEST_CASE("normal draws have the same bits on every machine") {
+  std::vector<float> draws(100'000);
+  Random(0, "everywhere").fill_normal(draws);
+  std::string bytes(draws.size() * sizeof(float), '\0');
+  std::memcpy(bytes.data(), draws.data(), bytes.size());
+  CHECK(sha256(bytes).hex() == "a68ea02b10fda4153ea38cbf4983644f025223d496739f1f39e33ec851448a4a");
 }
 
 TEST_CASE("uniform and normal draws have the moments of their distributions") {
