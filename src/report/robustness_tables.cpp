@@ -291,12 +291,12 @@ Rows joined(Columns columns, Rows rows, const Rows& json, const ByKey& now, cons
   Rows more;
   for (const Row& row : json) {
     const Row key = key_of(columns, row);
-    if (now.contains(key)) continue;
     const auto found = mine.find(key);
     if (found == mine.end()) {
       more.push_back(row);
       continue;
     }
+    if (now.contains(key)) continue;
     const auto& others = theirs.at(key);
     const bool same = std::ranges::equal(found->second, others, [](const Row* a, const Row* b) {
       return std::ranges::equal(*a, *b, same_figure);
