@@ -1,7 +1,9 @@
 #include "perturb/experiment/noise_curve.h"
 
 #include <algorithm>
+#include <cassert>
 #include <optional>
+#include <utility>
 
 namespace perturb {
 
@@ -37,6 +39,14 @@ std::vector<NoiseCurve> noise_curves(const std::vector<MetricSpec>& metrics) {
     add(*curve, metrics[i].parameters.at("strength").as_float(), i);
   }
   return all;
+}
+
+NoiseCurve noise_curve_of(const std::vector<MetricSpec>& metrics, std::size_t metric) {
+  for (NoiseCurve& curve : noise_curves(metrics)) {
+    if (std::ranges::find(curve.metrics, metric) != curve.metrics.end()) return std::move(curve);
+  }
+  assert(false && "a metric that is in no noise curve");
+  return {};
 }
 
 }  // namespace perturb

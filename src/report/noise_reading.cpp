@@ -12,9 +12,8 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-std::optional<double> figure(const Quantity& quantity, Better better,
-                             std::span<const double> scores) {
-  const std::vector<double>& strengths = quantity.curve->strengths;
+std::optional<double> figure(const Quantity& quantity, std::span<const double> strengths,
+                             Better better, std::span<const double> scores) {
   if (quantity.kind == Quantity::Kind::NoiseAuc) return noise_area(strengths, scores);
   return noise_half(strengths, scores, quantity.threshold, better);
 }
@@ -49,7 +48,8 @@ std::optional<double> noise_half(std::span<const double> strengths, std::span<co
   return std::nullopt;
 }
 
-Reading noise_reading(const Quantity& quantity, Better better, std::span<const Reading> parts) {
+Reading noise_reading(const Quantity& quantity, std::span<const double> strengths, Better better,
+                      std::span<const Reading> parts) {
   std::vector<double> scores;
   std::vector<double> controls;
   for (const Reading& part : parts) {
@@ -59,12 +59,13 @@ Reading noise_reading(const Quantity& quantity, Better better, std::span<const R
   }
   Reading reading{
       .lack = Reading::Lack::None, .step = parts.front().step, .epoch = parts.front().epoch};
-  const auto value = figure(quantity, better, scores);
+  const auto value = figure(quantity, strengths, better, scores);
   reading.value = value.value_or(kNaN);
   if (!value) reading.lack = Reading::Lack::Never;
   // NaN is a control's value that is not there, and a part of a curve is another figure.
   const bool whole = std::ranges::none_of(controls, [](double x) { return std::isnan(x); });
-  if (value && whole) reading.control = figure(quantity, better, controls).value_or(kNaN);
+  if (value && whole)
+    reading.control = figure(quantity, strengths, better, controls).value_or(kNaN);
   return reading;
 }
 

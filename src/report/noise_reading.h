@@ -18,8 +18,9 @@ double noise_area(std::span<const double> strengths, std::span<const double> sco
 std::optional<double> noise_half(std::span<const double> strengths, std::span<const double> scores,
                                  double chance, Better better);
 
-/// The reading of a quantity with a curve from those of its metrics, one a strength. All of them
-/// have to be of one state, or it is not measured. `better` is of the metrics.
-Reading noise_reading(const Quantity& quantity, Better better, std::span<const Reading> parts);
+/// The reading of a quantity of a noise curve from those of its metrics, one a strength. All of
+/// them have to be of one state, or it is not measured. `better` is of the metrics.
+Reading noise_reading(const Quantity& quantity, std::span<const double> strengths, Better better,
+                      std::span<const Reading> parts);
 
 }  // namespace perturb

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "perturb/experiment/noise_curve.h"
 #include "report/noise_reading.h"
 #include "report/stored_values.h"
 #include "report/walk.h"
@@ -49,35 +50,20 @@ std::vector<std::size_t> metrics_of(const std::vector<Quantity>& quantities) {
   return metrics;
 }
 
-/// The quantities, in which every noise curve is replaced by its metrics as they are.
-std::vector<Quantity> parts_of(const Experiment& experiment,
-                               const std::vector<Quantity>& quantities) {
-  std::vector<Quantity> parts;
-  for (const Quantity& quantity : quantities) {
-    if (!quantity.curve) {
-      parts.push_back(quantity);
-      continue;
-    }
-    for (const std::size_t metric : quantity.curve->metrics) {
-      const MetricSpec& spec = experiment.metrics()[metric];
-      parts.push_back({.label = spec.label, .metric = metric, .better = spec.better});
-    }
-  }
+/// A quantity, or the metrics of its noise curve as they are.
+struct Parts {
+  std::vector<double> strengths;  // empty: the quantity itself
+  std::vector<Quantity> quantities;
+};
+Parts parts_of(const Experiment& experiment, const Quantity& quantity) {
+  if (!quantity.of_noise()) return {{}, {quantity}};
+  const std::vector<MetricSpec>& metrics = experiment.metrics();
+  const NoiseCurve curve = noise_curve_of(metrics, quantity.metric);
+  Parts parts{curve.strengths, {}};
+  for (const std::size_t metric : curve.metrics)
+    parts.quantities.push_back(
+        {.label = metrics[metric].label, .metric = metric, .better = metrics[metric].better});
   return parts;
-}
-
-/// The readings of the quantities from those of their parts.
-std::vector<Reading> whole(const Experiment& experiment, const std::vector<Quantity>& quantities,
-                           std::span<const Reading> parts) {
-  std::vector<Reading> readings;
-  for (const Quantity& quantity : quantities) {
-    const std::size_t n = quantity.curve ? quantity.curve->metrics.size() : 1;
-    const Better better = experiment.metrics()[quantity.metric].better;
-    readings.push_back(quantity.curve ? noise_reading(quantity, better, parts.first(n))
-                                      : parts.front());
-    parts = parts.subspan(n);
-  }
-  return readings;
 }
 
 class Observer {
@@ -240,10 +226,27 @@ class Observer {
 std::vector<Observation> observe(const Experiment& experiment, const Store& store,
                                  const std::vector<Digest>& trials, const std::vector<Step>& ends,
                                  const std::vector<Quantity>& quantities, const At& place) {
-  const std::vector<Quantity> parts = parts_of(experiment, quantities);
-  auto observations = Observer(experiment, store, trials, ends, parts, place).finish();
-  for (Observation& observation : observations)
-    observation.readings = whole(experiment, quantities, observation.readings);
+  std::vector<Parts> parts;
+  std::vector<Quantity> all;
+  for (const Quantity& quantity : quantities) {
+    parts.push_back(parts_of(experiment, quantity));
+    all.insert(all.end(), parts.back().quantities.begin(), parts.back().quantities.end());
+  }
+  auto observations = Observer(experiment, store, trials, ends, all, place).finish();
+  if (all.size() == quantities.size()) return observations;
+  for (Observation& observation : observations) {
+    std::span<const Reading> rest = observation.readings;
+    std::vector<Reading> readings;
+    for (std::size_t i = 0; i < quantities.size(); ++i) {
+      const auto of_it = rest.first(parts[i].quantities.size());
+      rest = rest.subspan(of_it.size());
+      readings.push_back(parts[i].strengths.empty()
+                             ? of_it.front()
+                             : noise_reading(quantities[i], parts[i].strengths,
+                                             parts[i].quantities.front().better, of_it));
+    }
+    observation.readings = std::move(readings);
+  }
   return observations;
 }
 

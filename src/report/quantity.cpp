@@ -10,6 +10,7 @@
 
 #include "perturb/core/diagnostic.h"
 #include "perturb/core/error.h"
+#include "perturb/experiment/noise_curve.h"
 
 namespace perturb {
 
@@ -106,17 +107,16 @@ NoiseCurve curve_at(const Experiment& experiment, const std::string& name) {
 }
 
 Quantity noise_auc(const std::string& label, const Experiment& experiment) {
-  NoiseCurve curve = curve_at(experiment, label);
+  const NoiseCurve curve = curve_at(experiment, label);
   const std::size_t first = curve.metrics.front();
   return {.kind = Quantity::Kind::NoiseAuc,
           .label = "noise_auc(" + label + ")",
           .metric = first,
-          .curve = std::move(curve),
           .better = experiment.metrics()[first].better};
 }
 
 Quantity noise_half(const WithNumber& said, const Experiment& experiment) {
-  NoiseCurve curve = curve_at(experiment, said.label);
+  const NoiseCurve curve = curve_at(experiment, said.label);
   if (curve.strengths.front() != 0)
     throw Error(ExitCode::Usage,
                 fmt::format("\"{}\" is not measured without noise, so that nobody knows what half "
@@ -129,7 +129,6 @@ Quantity noise_half(const WithNumber& said, const Experiment& experiment) {
           .label = fmt::format("noise_half({},{})", said.label, said.number),
           .metric = first,
           .threshold = said.number,
-          .curve = std::move(curve),
           .better = directed ? Better::Higher : Better::Neither};
 }
 
@@ -180,7 +179,7 @@ void check_makes_sense(const Quantity& quantity, const At& place) {
   if (quantity.of_run() && place.kind != At::Kind::Last)
     throw Error(ExitCode::Usage, quantity.label + " is of the whole run, not of one place in it",
                 "leave out --at, or ask for the metric itself");
-  if (quantity.curve && place.kind == At::Kind::Best)
+  if (quantity.of_noise() && place.kind == At::Kind::Best)
     throw Error(ExitCode::Usage, quantity.label + " is of one state, and has no best one",
                 "--at last, --at STEP or --at epoch:N say where to look");
   if (place.kind == At::Kind::Best && quantity.better == Better::Neither)

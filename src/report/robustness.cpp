@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "perturb/core/error.h"
+#include "perturb/experiment/noise_curve.h"
 #include "report/factors.h"
 #include "report/summary_tables.h"
 

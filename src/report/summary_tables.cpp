@@ -122,7 +122,7 @@ struct Said {
         if (!few && cell.against.p && least_holm(cell) > 0.05) few = &cell;
         drawn = drawn || (cell.against.p && n > kExactSigns);
         one_control = one_control || (cell.one_control && n > 1);
-        const bool noise = summary.quantities[i].curve.has_value();
+        const bool noise = summary.quantities[i].of_noise();
         never = never || (cell.never > 0 && !noise);
         kept = kept || (cell.never > 0 && noise);
         neither = neither || (n > 0 && summary.quantities[i].better == Better::Neither);

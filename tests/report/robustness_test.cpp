@@ -228,7 +228,6 @@ TEST_CASE("what varies without a column is an error that names it") {
   // Seeds that follow seeds.init are the same replicate; those that do not make two of a row.
   CHECK(error("[[variations]]\nseeds.shuffle = [0, 1]\n")
             .starts_with("trials 0 and 2 would be one row: \"seeds.shuffle\" varies"));
-  CHECK(Fixture(std::string(kNoise) + "seed = [0]\n").error().empty());
   const std::string seeds = R"(
 [[interventions]]
 kind = "weight-noise"
@@ -236,7 +235,7 @@ epsilon = 0.3
 seed = [0, 1]
 )";
   CHECK(error(seeds).find("\"weight-noise.seed\" varies") != std::string::npos);
-  // A rate for each architecture is no collision.
+  // Several strengths in training are several networks.
   CHECK(Fixture(R"(
 [[interventions]]
 kind = "weight-noise"

@@ -19,5 +19,7 @@ struct NoiseCurve {
 
 /// In the order in which they begin among `metrics`. What is never measured is in none.
 std::vector<NoiseCurve> noise_curves(const std::vector<MetricSpec>& metrics);
+/// The one that the metric at this place is in; it must be in one.
+NoiseCurve noise_curve_of(const std::vector<MetricSpec>& metrics, std::size_t metric);
 
 }  // namespace perturb

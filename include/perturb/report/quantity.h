@@ -5,13 +5,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "perturb/experiment/experiment.h"
-#include "perturb/experiment/noise_curve.h"
 #include "perturb/experiment/schema.h"
 
 namespace perturb {
@@ -30,12 +28,13 @@ struct Quantity {
   /// StepsTo: at least this, or at most where the metric is better lower. NoiseHalf: chance's
   /// score.
   double threshold = 0;
-  std::optional<NoiseCurve> curve;  ///< NoiseAuc, NoiseHalf: what it is made of
   /// Of the quantity itself: few steps to somewhere good are better.
   Better better = Better::Neither;
 
   /// Whether it is of the whole run; otherwise it is of one state.
   bool of_run() const { return kind == Kind::Auc || kind == Kind::StepsTo; }
+  /// Whether it is made of the whole noise curve that `metric` is in.
+  bool of_noise() const { return kind == Kind::NoiseAuc || kind == Kind::NoiseHalf; }
 };
 
 /// Where in the run a metric is looked at. Only at states at which the experiment asks for it: a
