@@ -94,7 +94,7 @@ class Completer {
     const std::string name = option.get_name();
     if (name == "--color") {
       for (const char* when : {"auto", "always", "never"}) offer(when);
-    } else if (is_one_of(name, {"--store", "--data", "--out"})) {
+    } else if (is_one_of(name, {"--store", "--data", "--out", "--robustness"})) {
       offer(kFolders);
     } else if (name == "--plugin") {
       offer(kAnyFiles);
