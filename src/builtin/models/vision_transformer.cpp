@@ -130,12 +130,6 @@ std::unique_ptr<Model> make(const Condition& condition, const DataShape& shape,
                     ", cannot be divided",
                 "use vit with a model.patch that divides both sides");
   }
-  if (a.width % a.heads != 0) {
-    throw Error(ExitCode::Usage,
-                condition.text("model.kind") + " divides its width among its heads, and " +
-                    std::to_string(a.width) + " is no multiple of " + std::to_string(a.heads),
-                "use a model.width that is a multiple of model.heads");
-  }
   return std::make_unique<VisionTransformer>(shape, a);
 }
 
