@@ -35,6 +35,12 @@ void check_all(const std::string& argument, const Tensor& values, const Tensor& 
     reject("sigma", "its shape is not that of " + argument);
 }
 
+/// sigma, but one where there is no traffic: no traffic costs nothing whatever the density, and 0 /
+/// 0 would be the end of a gradient.
+Tensor where_there_is(const Tensor& traffic, const Tensor& sigma) {
+  return at::where(traffic > 0, sigma, at::ones_like(sigma));
+}
+
 double conjugate_exponent(double p) { return p / (p - 1); }
 
 }  // namespace
@@ -42,9 +48,8 @@ double conjugate_exponent(double p) { return p / (p - 1); }
 Tensor congestion_cost(const Tensor& i, const Tensor& sigma, const Congestion& congestion) {
   check_all("i", i, sigma, congestion);
   const auto p = congestion.power;
-  // 0 / 0 where there is neither density nor traffic, which costs nothing.
-  const auto crowd = i.pow(p) / (congestion.lambda * sigma).pow(p - 1) / p;
-  return i + at::where(i > 0, crowd, at::zeros_like(i));
+  const auto room = congestion.lambda * where_there_is(i, sigma);
+  return i + i.pow(p) / room.pow(p - 1) / p;
 }
 
 Tensor congestion_conjugate(const Tensor& z, const Tensor& sigma, const Congestion& congestion) {
@@ -55,8 +60,7 @@ Tensor congestion_conjugate(const Tensor& z, const Tensor& sigma, const Congesti
 
 Tensor congestion_price(const Tensor& i, const Tensor& sigma, const Congestion& congestion) {
   check_all("i", i, sigma, congestion);
-  const auto crowd = (i / (congestion.lambda * sigma)).pow(congestion.power - 1);
-  return 1 + at::where(i > 0, crowd, at::zeros_like(i));
+  return 1 + (i / (congestion.lambda * where_there_is(i, sigma))).pow(congestion.power - 1);
 }
 
 Tensor congestion_intensity(const Tensor& z, const Tensor& sigma, const Congestion& congestion) {

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include "transport/check.h"
 
@@ -12,9 +13,14 @@ namespace {
 /// Squared distances (n, m), by differences: the expansion |x|^2 - 2 <x, y> + |y|^2 cancels where
 /// points are near, which is where it matters.
 Tensor squares(const Tensor& x, const Tensor& y) {
-  check_pair({x, {}}, {y, {}});
+  check_tensor("x", x, x.defined() && x.dim() == 1 ? 1 : 2);
+  check_tensor("y", y, y.defined() && y.dim() == 1 ? 1 : 2);
   const auto left = x.dim() == 1 ? x.unsqueeze(1) : x;
   const auto right = y.dim() == 1 ? y.unsqueeze(1) : y;
+  if (left.size(1) != right.size(1)) {
+    reject("y", fmt::format("its points have {} coordinates, those of x have {}", right.size(1),
+                            left.size(1)));
+  }
   Tensor sum;
   // Coordinate by coordinate: (n, m) is held, (n, m, d) is not.
   for (std::int64_t k = 0; k < left.size(1); ++k) {

@@ -20,9 +20,7 @@ class SoftminIn final : public Softmin {
     b_ = b;
   }
 
-  double rounding() const override {
-    return 4 * static_cast<double>(std::numeric_limits<T>::epsilon());
-  }
+  double rounding() const override { return sizeof(T) == sizeof(float) ? 1e-6 : 1e-13; }
 
   void both(double epsilon, const Doubles& f, const Doubles& g, Doubles& next_f,
             Doubles& next_g) override {

@@ -36,7 +36,7 @@ class Softmin {
 
   const Doubles& a() const { return a_; }
   const Doubles& b() const { return b_; }
-  /// By how much a potential may be wrong for rounding alone, relative to the costs.
+  /// By how much a dual value may be wrong for rounding alone, relative to it.
   virtual double rounding() const = 0;
 
  protected:

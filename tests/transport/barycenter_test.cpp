@@ -42,9 +42,10 @@ TEST_CASE("on a line nothing is nearer to all measures than their barycenter") {
 TEST_CASE("the barycenter of one measure is that measure, of shifts the shifted one") {
   Random random(2, "barycenter");
   const Measure u{normal(random, {8}), random_weights(random, 8)};
-  CHECK(value_of(line_distance(line_barycenter({u}), u, 2)) <= 1e-15);
+  // The root of what moves if a mass is rounded, some 2^-60.
+  CHECK(value_of(line_distance(line_barycenter({u}), u, 2)) <= 1e-8);
   const auto middle = line_barycenter({u, {u.points + 4, u.weights}});
-  CHECK(value_of(line_distance(middle, {u.points + 2, u.weights}, 2)) <= 1e-14);
+  CHECK(value_of(line_distance(middle, {u.points + 2, u.weights}, 2)) <= 1e-8);
 
   const auto x = normal(random, {12, 2});
   const auto free = free_barycenter({{x, {}}, {x + 4, {}}}, x + 1);
@@ -101,9 +102,13 @@ TEST_CASE("the multi-marginal plan has its marginals; with two measures it is en
   const auto joint =
       multi_marginal(measures, {.weights = weights, .epsilon = 0.05, .tolerance = 1e-8});
   CHECK(joint.convergence == Convergence::Reached);
-  CHECK((joint.plan.sum({1, 2}) - measures[0].weights).abs().sum().item<double>() <= 1e-7);
-  CHECK((joint.plan.sum({0, 2}) - measures[1].weights).abs().sum().item<double>() <= 1e-7);
-  CHECK((joint.plan.sum({0, 1}) * 9 - 1).abs().sum().item<double>() / 9 <= 1e-7);
+  CHECK(
+      (joint.plan.sum(at::IntArrayRef({1, 2})) - measures[0].weights).abs().sum().item<double>() <=
+      1e-7);
+  CHECK(
+      (joint.plan.sum(at::IntArrayRef({0, 2})) - measures[1].weights).abs().sum().item<double>() <=
+      1e-7);
+  CHECK((joint.plan.sum(at::IntArrayRef({0, 1})) * 9 - 1).abs().sum().item<double>() / 9 <= 1e-7);
   // The law of the mean has the mean of the means.
   const auto mean = (joint.barycenter.weights.unsqueeze(1) * joint.barycenter.points).sum(0);
   const auto wanted = 0.5 * (measures[0].weights.unsqueeze(1) * measures[0].points).sum(0) +

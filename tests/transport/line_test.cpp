@@ -102,8 +102,9 @@ TEST_CASE("a histogram's distance is the line's on its bins") {
         doctest::Approx(value_of(line_distance({bins, p}, {bins, q}))).epsilon(1e-13));
   CHECK(value_of(mean_histogram_distance(p, q)) ==
         doctest::Approx(value_of(line_distance({bins / 12, p}, {bins / 12, q}))).epsilon(1e-13));
+  // Where both have the same mass in all, the last bin is at the kink of its absolute value.
   check_gradient([&](const Tensor& t) { return histogram_distance(t, q); }, p + 0.01, 1e-7);
-  check_gradient([&](const Tensor& t) { return mean_histogram_distance(p, t); }, q, 1e-7);
+  check_gradient([&](const Tensor& t) { return mean_histogram_distance(p, t); }, q * 1.1, 1e-7);
 }
 
 TEST_CASE("the profile of binomials has its minima where the seminar's data has them") {

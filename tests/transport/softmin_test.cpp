@@ -113,7 +113,7 @@ TEST_CASE("within a cloud, half of the pairs give the same as all of them") {
 TEST_CASE("exponents out of any range are summed all the same") {
   Random random(3, "softmin");
   auto clouds = random_clouds(random, 20, 30, 2, Ground::HalfSquare);
-  for (auto& x : clouds.x) x += 100;  // costs of 10^4
+  for (auto& x : clouds.x) x = static_cast<float>(x + 100);  // costs of 10^4
   const Doubles f(20, 0.0);
   const Doubles g(30, 0.0);
   const auto right = plain_softmin(clouds, 1e-3, g);  // exponents of -10^7

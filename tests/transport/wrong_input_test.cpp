@@ -107,6 +107,8 @@ TEST_CASE("matrices and weights that do not fit are named") {
   check_names("p", [&] { histogram_distance(numbers({-1, 2}), numbers({1, 1})); });
   check_names("q", [&] { histogram_distance(numbers({1, 2}), b); });
   check_names("p", [&] { distance_powers(cost, cost, 0); });
+  check_names("x", [&] { half_squares(cost * kNan, cost); });
+  check_names("y", [&] { half_squares(cost, at::ones({2, 2}, at::kDouble)); });
 }
 
 TEST_CASE("options out of their range are named") {
