@@ -69,7 +69,7 @@ class Loop {
     annealing_ = single ? Precision::Single : Precision::Double;
     // Single precision cannot settle what is finer than the rounding of the greatest cost.
     const double rounding = high / epsilon_ * std::numeric_limits<float>::epsilon();
-    settling_ = single && rounding < options.tolerance / 4 ? Precision::Single : Precision::Double;
+    settling_ = single && rounding < options.tolerance ? Precision::Single : Precision::Double;
   }
 
   const Clouds& clouds() const { return clouds_; }

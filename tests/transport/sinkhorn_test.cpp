@@ -100,7 +100,7 @@ TEST_CASE("the extrapolation is worth it: a small temperature settles within a t
   Random random(7, "sinkhorn");
   const auto cost = half_squares(normal(random, {100, 5}), normal(random, {100, 5}) + 1);
   const auto even = at::ones({100}, at::kDouble);
-  // Plain alternating updates need some 10,000 for this.
+  // Plain alternating updates still miss 3% of the mass after 600 rounds.
   const auto c =
       sinkhorn(even, even, cost, {.epsilon = 0.0025, .tolerance = 1e-5, .max_iterations = 1500});
   CHECK(c.convergence == Convergence::Reached);

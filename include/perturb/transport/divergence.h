@@ -27,7 +27,7 @@ struct DivergenceOptions {
   /// masses.
   double reach = 0;  ///< in the unit of the points; 0: none is
   /// What the marginals of the plan may miss, as a share of the mass, when the iteration ends.
-  double tolerance = 1e-3;
+  double tolerance = 2e-4;
   /// After the annealing, at the last temperature; 0 does what geomloss does, and no more.
   int max_iterations = 2000;
   /// More than four coordinates: up to so many costs are written down, and not computed anew each
