@@ -2,6 +2,8 @@
 
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 
 namespace perturb {
 
@@ -107,12 +109,22 @@ class Run {
       if (events_.tick) events_.tick(executor_.running());
     }
     counts_.not_started = stages_left_.size();
+    for (const auto& [trial, stages] : stages_left_) {
+      if (left_.contains(trial)) ++counts_.left;
+    }
     return std::move(counts_);
   }
 
  private:
   void start(std::size_t number) {
-    executor_.start({number, events_.assign(number, saved_)});
+    if (executor_.ahead()) {
+      executor_.start(job_ahead(plan_, number, events_.assign(number, nullptr)));
+      // What waits for this one may go to the queue right behind it.
+      frontier_.over(number);
+      frontier_.done(number);
+    } else {
+      executor_.start({.number = number, .assignment = events_.assign(number, &saved_)});
+    }
     ++under_way_;
     if (events_.started) events_.started(number);
   }
@@ -120,23 +132,30 @@ class Run {
   void take(const Event& event) {
     const Stage& stage = plan_.stages[event.number];
     const Record& record = event.record;
+    if (event.left) {
+      --under_way_;
+      left_.insert(stage.trials.begin(), stage.trials.end());
+      return;
+    }
     counts_.steps += record.trained;
     if (record.start_lost) {
       --under_way_;
       counts_.lost.push_back(event.number);
-      frontier_.lost(event.number);
+      if (!executor_.ahead()) frontier_.lost(event.number);
       return;
     }
     for (const Saved& saved : record.saved) saved_.insert_or_assign(saved.state, saved.blob);
     events_.keep(event.number, record, shares(stage, record));
     if (!event.over) return;
     --under_way_;
-    if (record.outcome == Outcome::Done) {
-      counts_.over[event.number] = true;
-      frontier_.over(event.number);
-      frontier_.done(event.number);
-    } else {
-      frontier_.lost(event.number);
+    counts_.over[event.number] = record.outcome == Outcome::Done;
+    if (!executor_.ahead()) {
+      if (record.outcome == Outcome::Done) {
+        frontier_.over(event.number);
+        frontier_.done(event.number);
+      } else {
+        frontier_.lost(event.number);
+      }
     }
     for (const std::size_t trial : stage.trials) tell(trial, record);
   }
@@ -170,11 +189,23 @@ class Run {
   Frontier frontier_;
   SavedStates saved_;
   std::unordered_map<std::size_t, std::size_t> stages_left_;  // by trial
+  std::unordered_set<std::size_t> left_;                      // trials with a stage that was left
   std::size_t under_way_ = 0;
   RunCounts counts_;
 };
 
 }  // namespace
+
+Job job_ahead(const Plan& plan, std::size_t number, Assignment assignment) {
+  const Stage& stage = plan.stages[number];
+  Job job{.number = number, .assignment = std::move(assignment)};
+  if (stage.parent != kNone) job.parent = stage.parent;
+  job.after = stage.after;
+  job.trials.reserve(stage.trials.size());
+  for (const std::size_t trial : stage.trials)
+    job.trials.push_back({plan.trials[trial].trial, plan.trials[trial].end});
+  return job;
+}
 
 RunCounts carry_out(const Plan& plan, Executor& executor, const RunEvents& events,
                     const std::atomic<bool>& stop, const RunOptions& options) {

@@ -6,15 +6,16 @@
 
 #include <fmt/format.h>
 
+#include "experiment/slurm_settings.h"
 #include "perturb/core/name_pattern.h"
 
 namespace perturb {
 namespace {
 
-const std::vector<std::string> kTopLevel = {"name",    "description", "plugins",    "task",
-                                            "model",   "data",        "optimizer",  "schedule",
-                                            "train",   "seeds",       "variations", "interventions",
-                                            "metrics", "plots",       "checkpoints"};
+const std::vector<std::string> kTopLevel = {
+    "name",      "description", "plugins",     "task",  "model",      "data",
+    "optimizer", "schedule",    "train",       "seeds", "variations", "interventions",
+    "metrics",   "plots",       "checkpoints", "slurm"};
 
 std::string section_of(const std::string& path) { return path.substr(0, path.find('.')); }
 std::string key_of(const std::string& path) { return path.substr(path.find('.') + 1); }
@@ -52,6 +53,9 @@ class Reader {
     read_metrics(root);
     each_table(root, "plots", [this](const Node& entry) { read_plot(entry); });
     if (const auto* node = root.find("checkpoints")) read_checkpoints(*node);
+    // Where stages are carried out is nothing of the experiment's: it is checked, and left to
+    // whoever asks (slurm_settings_of).
+    if (const auto* node = root.find("slurm")) read_slurm_table(*node, "slurm.", problems_);
     return std::move(out_);
   }
 
