@@ -223,7 +223,11 @@ Trained train(const Training& training) {
             store.keep(run, named, shares);
             display.kept(stage, record);
           },
-      .started = [&](std::size_t stage) { display.started(stage); },
+      .started =
+          [&](std::size_t stage) {
+            // What is only queued has not started, and there may be thousands.
+            if (!options.executor.on_slurm()) display.started(stage);
+          },
       .ended =
           [&](std::size_t trial, const Record& record) {
             display.ended(trial, record);

@@ -61,6 +61,7 @@ struct Started {
   std::vector<std::size_t> heirs;  ///< numbers of stages that go on from it
   std::shared_ptr<Progress> progress = std::make_shared<Progress>();
   bool begun = false;  ///< by its present task
+  bool well = false;   ///< it is over, and ended well
   Step came_to = 0;    ///< by the end of the task before
   Troubles troubles;
   std::size_t postponed = 0;
@@ -338,13 +339,20 @@ class Slurm final : public Executor {
   TaskStage task_stage(std::size_t place, std::size_t number) const {
     const Started& stage = stages_.at(number);
     TaskStage out{place, stage.job.assignment, stage.job.trials, {}, stage.before};
-    if (!stage.job.parent) return out;
-    // One in the same array is in the same task, and leaves its state before this one begins.
-    const Started& parent = stages_.at(*stage.job.parent);
-    if (parent.is == Started::Is::Queued)
-      out.parent =
-          fmt::format("{}/{}", batches_[parent.spot.batch]->folder().name(), parent.spot.place);
+    // One in the same array is in the same task, and over before this one begins.
+    each_before(stage, [&](const Started& other) {
+      if (other.is != Started::Is::Queued && !other.well) return;
+      const std::string batch = batches_[other.spot.batch]->folder().name();
+      out.after.push_back(fmt::format("{}/{}", batch, other.spot.place));
+    });
     return out;
+  }
+
+  /// Calls `visit` with every stage that this one waits for.
+  template <class Visit>
+  void each_before(const Started& stage, const Visit& visit) const {
+    if (stage.job.parent) visit(stages_.at(*stage.job.parent));
+    for (const std::size_t other : stage.job.after) visit(stages_.at(other));
   }
 
   void look_at_records() {
@@ -373,9 +381,9 @@ class Slurm final : public Executor {
     Started& stage = stages_.at(number);
     let_go(stage);
     stage.is = Started::Is::Over;
-    const bool well = record.outcome == Outcome::Done && !record.start_lost;
+    stage.well = record.outcome == Outcome::Done && !record.start_lost;
     events_.push_back({{number, std::move(record), /*over=*/true}, fingerprint});
-    if (!well) abandon_heirs(number);
+    if (!stage.well) abandon_heirs(number);
   }
 
   void abandon(std::size_t number) {
@@ -493,8 +501,10 @@ class Slurm final : public Executor {
   bool postpone(const WatchedBatch& batch, const WatchedBatch::Task& task, std::size_t place) {
     const std::size_t number = batch.number_of(place);
     Started& stage = stages_.at(number);
-    const auto parent = stage.job.parent;
-    const bool could_begin = !parent || stages_.at(*parent).is == Started::Is::Over;
+    bool could_begin = true;
+    each_before(stage, [&](const Started& other) {
+      could_begin = could_begin && other.is == Started::Is::Over;
+    });
     if (task.how.state != "COMPLETED" || !could_begin || ++stage.postponed <= kMostPostponed)
       return true;
     Record record;

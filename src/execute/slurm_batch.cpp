@@ -73,7 +73,7 @@ TaskStage task_stage(std::string_view facts, std::string_view assignment) {
   const Json json = Json::parse(facts);
   TaskStage stage;
   stage.number = json.at("number");
-  stage.parent = json.at("parent");
+  stage.after = json.at("after").get<std::vector<std::string>>();
   for (const Json& trial : json.at("trials"))
     stage.trials.push_back({digest_of(trial.at(0)), trial.at(1).get<Step>()});
   stage.assignment = assignment_from_json(assignment);
@@ -115,7 +115,7 @@ std::string to_text(const TaskStage& stage) {
   for (const Passing& passing : stage.trials) trials.push_back({passing.trial.hex(), passing.end});
   const Past& past = stage.assignment.trial.past;
   const Json facts = {{"number", stage.number},
-                      {"parent", stage.parent},
+                      {"after", stage.after},
                       {"trials", std::move(trials)},
                       {"before", past.before},
                       {"within", past.within}};
@@ -139,6 +139,10 @@ std::optional<RecordName> record_name(const std::string& file) {
 std::string to_text(const LeftRecord& left) {
   const Json facts = {{"fingerprint", left.fingerprint}, {"host", left.host}};
   return fmt::format("{}\n{}", dumped(facts), to_json(left.record));
+}
+
+std::string credit_name(const RecordName& name) {
+  return fmt::format("{}.{}", name.stage, name.attempt);
 }
 
 std::string to_text(const Credits& credits) {

@@ -45,7 +45,9 @@ struct TaskStage {
   std::size_t number = 0;  ///< in its batch
   Assignment assignment;   ///< with the past of its trial, which names states
   std::vector<Passing> trials;
-  std::string parent;  ///< "BATCH/NUMBER" of the stage that it goes on from; empty: none in a queue
+  /// "BATCH/NUMBER" of stages in other tasks that save what this one begins from or compares with.
+  /// Without those that did not end well: of them nothing more is to come.
+  std::vector<std::string> after;
   /// What another batch has done of it; lies among the records instead, as those of `kBefore`.
   std::optional<LeftRecord> before = {};
 };
@@ -77,6 +79,7 @@ struct Credit {
   std::size_t taken = 0;  ///< one more than the number of the latest record; 0: none
 };
 using Credits = std::map<std::string, Credit>;
+std::string credit_name(const RecordName& name);
 std::string to_text(const Credits& credits);
 
 /// What is new of an attempt, given what was counted before: as a record for the store.

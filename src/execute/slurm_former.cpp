@@ -46,9 +46,14 @@ bool covers(const Assignment& queued, const Assignment& wanted) {
 void FormerStages::add(const BatchFolder& folder, std::size_t batch) {
   const auto facts = folder.facts();
   if (!facts || folder.cancelled()) return;
+  // Of those whose end the store knows there is nothing more to come. Others that are over have
+  // ended since it was asked.
+  const Credits credits = folder.credits();
   std::set<std::size_t> over;
   for (const RecordName& name : folder.list()) {
-    if (name.last) over.insert(name.stage);
+    const auto credit = credits.find(credit_name(name));
+    if (name.last && credit != credits.end() && credit->second.taken > name.n)
+      over.insert(name.stage);
   }
   for (std::size_t task = 0; task < facts->tasks; ++task) {
     auto stages = folder.stages(task);

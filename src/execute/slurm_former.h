@@ -21,7 +21,7 @@ bool covers(const Assignment& queued, const Assignment& wanted);
 
 class FormerStages {
  public:
-  /// Those of a batch that nobody has cancelled and that are not over.
+  /// Those of a batch that nobody has cancelled and whose end the store does not know.
   void add(const BatchFolder& folder, std::size_t batch);
   /// Where one is that covers what is wanted; it is not given away again.
   std::optional<Spot> take(const Assignment& wanted);

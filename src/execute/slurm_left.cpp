@@ -65,11 +65,17 @@ std::size_t SlurmLeft::each(const Keep& keep) {
     Credits credits = batch.credits();
     bool news = false;
     for (const RecordName& name : names) {
-      Credit& credit = credits[fmt::format("{}.{}", name.stage, name.attempt)];
+      Credit& credit = credits[credit_name(name)];
       const auto passing = trials.find(name.stage);
       if (credit.taken > name.n || passing == trials.end()) continue;
       const auto left = batch.read(name);
-      if (!left || left->record.start_lost) continue;
+      if (!left) continue;
+      if (left->record.start_lost) {
+        // Nothing was done. Whoever plans anew sees what is to be had.
+        credit.taken = name.n + 1;
+        news = true;
+        continue;
+      }
       const Record record = uncredited(*left, name.last, credit);
       const bool empty = record.measured.empty() && record.saved.empty();
       if (empty && !name.last) continue;

@@ -44,7 +44,7 @@ void stop_on_warning() {
 }
 
 /// How long a file that somebody says is there may take to appear.
-constexpr std::chrono::seconds kPatience{30};
+constexpr std::chrono::seconds kPatience{5};
 
 /// Asks again and again until there is an answer, or it has taken too long.
 template <class Ask>
@@ -132,19 +132,44 @@ class StageAtWork {
   }
 
  private:
+  /// With every blob that there is. Nothing when the stage cannot begin, or should not yet: what it
+  /// compares with is left out only if it never comes.
   std::optional<Assignment> bind() const {
     const auto find = [&](const Digest& state) { return saved_blob(task_.store, state); };
-    const auto assignment = bound(stage_.assignment, find);
-    if (assignment || stage_.parent.empty() || !parent_may_be_done()) return assignment;
-    return patiently([&] { return bound(stage_.assignment, find); });
+    const Assignment& wanted = stage_.assignment;
+    const auto whole = [&]() -> std::optional<Assignment> {
+      auto found = bound(wanted, find);
+      if (found && (found->measurements.size() < wanted.measurements.size() ||
+                    found->drawn.size() < wanted.drawn.size()))
+        found.reset();
+      return found;
+    };
+    if (auto found = whole()) return found;
+    // The jobs of the stages that it waits for have ended, but their files may be late. One that
+    // ended without any is tried again by whoever submitted it, and so is this one.
+    const bool all_over = patiently([&] { return whole() || all_over_before(); });
+    if (!all_over) return std::nullopt;
+    if (stage_.after.empty()) return bound(wanted, find);
+    if (auto found = patiently(whole)) return found;
+    // Those that ended well have saved it, so it is late; of the others it may never come.
+    return all_done_before() ? std::nullopt : bound(wanted, find);
   }
 
-  /// Unless it can be seen that it is not.
-  bool parent_may_be_done() const {
-    const auto slash = stage_.parent.find('/');
-    const BatchFolder theirs(slurm_folder(task_.store) / stage_.parent.substr(0, slash));
-    const Standing parent = theirs.standing(std::stoul(stage_.parent.substr(slash + 1)));
-    return !parent.left || (parent.over && parent.left->record.outcome == Outcome::Done);
+  template <class Is>
+  bool all_before(const Is& is) const {
+    return std::all_of(stage_.after.begin(), stage_.after.end(), [&](const std::string& other) {
+      const auto slash = other.find('/');
+      const BatchFolder theirs(slurm_folder(task_.store) / other.substr(0, slash));
+      return is(theirs.standing(std::stoul(other.substr(slash + 1))));
+    });
+  }
+  bool all_over_before() const {
+    return all_before([](const Standing& other) { return other.over; });
+  }
+  bool all_done_before() const {
+    return all_before([](const Standing& other) {
+      return other.over && other.left->record.outcome == Outcome::Done;
+    });
   }
 
   void take_over(const Record& so_far, Step begin) {

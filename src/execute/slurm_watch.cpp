@@ -58,7 +58,7 @@ std::vector<std::size_t> WatchedBatch::awaited(const Task& task) const {
 }
 
 std::optional<News> WatchedBatch::news(const RecordName& name, const Digest& trial) {
-  const std::string attempt = fmt::format("{}.{}", name.stage, name.attempt);
+  const std::string attempt = credit_name(name);
   Told& told = told_[attempt];
   if (name.n < told.next || foreign_.contains(name.file)) return std::nullopt;
   auto left = folder_.read(name);

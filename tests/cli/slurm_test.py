@@ -174,8 +174,9 @@ class Ends(Fake):
     def named(self, state, outcome, words, status="0"):
         self.environment["PERTURB_PRETEND_HOLD"] = str(self.folder / "held")
         (self.folder / "held").touch()
+        # Nothing is saved on the way: who comes further each time is tried again for ever.
         file = self.file(lab.FLAT.replace("epochs = 1", "epochs = 4"), seeds=1,
-                         slurm="retries = 0")
+                         slurm="retries = 0\n[checkpoints]\nevery = 'never'")
         driver = self.begin_there(file)
         self.until(self.records, "nothing is begun")
         self.slurm.end(state, status)
@@ -227,10 +228,8 @@ class Ends(Fake):
         self.check_same(wanted)
 
     def test_a_worker_that_is_always_killed_is_a_named_failure_and_stops_nothing_else(self):
-        file = self.file(lab.FLAT, seeds=3, slurm="retries = 1\nbundle = 3")
-        texts = self.folder / "texts"
-        self.environment["PERTURB_PRETEND_TEXTS"] = str(texts)
-        texts.write_text(json.dumps([]))
+        file = self.file(lab.FLAT.replace("epochs = 1", "epochs = 4"), seeds=3,
+                         slurm="retries = 1\nbundle = 3\n[checkpoints]\nevery = 'never'")
         self.environment["PERTURB_PRETEND_DIE"] = str(self.folder / "no-such-folder")
         said = self.run_there(file, code=1)
         self.assertRegex(said, "(?i)crashed|failed")
@@ -244,13 +243,13 @@ class Drivers(Fake):
         wanted = self.run_here(file)
         self.environment["PERTURB_PRETEND_PAUSE"] = "20"
         driver = self.begin_there(file)
-        self.until(lambda: self.records("*.last"), "nothing comes")
+        self.until(lambda: self.records("*.last") and "submitted" in self.said(), "nothing comes")
         self.end(driver)
         submitted = len(self.slurm.calls("sbatch"))
         said = self.run_there(file)
         self.check_same(wanted)
         self.assertIn("taken over", said)
-        self.assertEqual(len(self.slurm.calls("sbatch")), submitted)
+        self.assertEqual(len(self.slurm.calls("sbatch")), submitted, said)
 
     def test_jobs_go_on_after_ctrl_c_and_what_they_do_is_taken(self):
         file = self.file(lab.FORKS, seeds=2)

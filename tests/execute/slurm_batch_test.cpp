@@ -68,7 +68,7 @@ TEST_CASE("a task's stages come back, with what names the states on their way") 
   const BatchFolder batch = make_batch(folder.path());
   TaskStage stage;
   stage.number = 3;
-  stage.parent = "other/7";
+  stage.after = {"other/7"};
   stage.trials = {{sha256("a"), 10}, {sha256("b"), 20}};
   stage.assignment.trial.timeline.stretches.emplace_back();
   stage.assignment.trial.past = {"before\n", {"within"}};
@@ -83,7 +83,7 @@ TEST_CASE("a task's stages come back, with what names the states on their way") 
   REQUIRE(back->size() == 2);
   CHECK((*back)[1].number == 4);
   const TaskStage& first = back->front();
-  CHECK(first.parent == "other/7");
+  CHECK(first.after == std::vector<std::string>{"other/7"});
   CHECK(first.trials.size() == 2);
   CHECK(first.trials[1].trial == sha256("b"));
   CHECK(first.trials[1].end == 20);

@@ -25,7 +25,7 @@ class OneTask {
   void add(std::size_t number, const std::string& parent = {}) {
     TaskStage stage;
     stage.number = number;
-    stage.parent = parent;
+    if (!parent.empty()) stage.after = {parent};
     Assignment& assignment = stage.assignment;
     assignment.trial.id = sha256("trial");
     assignment.trial.timeline.stretches.emplace_back();
