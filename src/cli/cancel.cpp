@@ -9,8 +9,6 @@
 #include "perturb/report/table.h"
 
 namespace perturb {
-void add_cancel(CLI::App& app, Context& context);
-void add_task(CLI::App& app, Context& context);
 
 namespace {
 

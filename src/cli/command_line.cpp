@@ -9,8 +9,6 @@
 #include "perturb/core/diagnostic.h"
 
 namespace perturb {
-void add_cancel(CLI::App& app, Context& context);
-void add_task(CLI::App& app, Context& context);
 
 namespace {
 

@@ -11,8 +11,6 @@
 #include "perturb/execute/slurm.h"
 
 namespace perturb {
-void add_cancel(CLI::App& app, Context& context);
-void add_task(CLI::App& app, Context& context);
 
 namespace {
 

@@ -1,6 +1,6 @@
-// Assignments of stages before what they go on from is over: for executors that put whole trees into
-// a queue. What is not known yet is which blobs the stages before will leave; the states that they
-// will be of are.
+// Assignments of stages before what they go on from is over: for executors that put whole trees
+// into a queue. What is not known yet is which blobs the stages before will leave; the states that
+// they will be of are.
 #pragma once
 
 #include <cstddef>
