@@ -315,6 +315,7 @@ void take_left(const Options& options, Context& context, const Experiment& exper
                             .version = PERTURB_VERSION,
                             .fingerprint = {}});
   SlurmLeft left(store.folder());
+  store.hold(left.states());
   const std::size_t count = left.each(
       [&](const Record& record, const std::vector<Share>& shares, const std::string& fingerprint) {
         store.keep(runs.with(fingerprint), record, shares);

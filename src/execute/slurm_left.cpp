@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <system_error>
 #include <tuple>
 #include <utility>
 
@@ -49,6 +50,17 @@ std::vector<std::string> names_of(const std::vector<BatchFolder>& batches) {
 }  // namespace
 
 SlurmLeft::SlurmLeft(fs::path store) : store_(std::move(store)) {}
+
+std::vector<Digest> SlurmLeft::states() const {
+  std::vector<Digest> all;
+  std::error_code ignored;
+  for (fs::directory_iterator entry(slurm_folder(store_) / "states", ignored), end;
+       !ignored && entry != end; entry.increment(ignored)) {
+    if (const auto state = Digest::from_hex(entry->path().filename().string()))
+      all.push_back(*state);
+  }
+  return all;
+}
 
 std::size_t SlurmLeft::each(const Keep& keep) {
   std::size_t count = 0;

@@ -62,6 +62,9 @@ std::string slurm_scripts(const SlurmOptions& options, const std::vector<Job>& j
 class SlurmLeft {
  public:
   explicit SlurmLeft(std::filesystem::path store);
+  /// What workers have saved: stages in the queue begin from it or compare with it, so that the
+  /// store has to hold it before it keeps anything newer.
+  std::vector<Digest> states() const;
   using Keep =
       std::function<void(const Record&, const std::vector<Share>&, const std::string& fingerprint)>;
   /// Calls `keep` for every record; returns how many there were.
