@@ -216,7 +216,8 @@ void BatchFolder::cancel() const { write_atomically(folder_ / "cancelled", "\n")
 Credits BatchFolder::credits() const {
   const auto read = read_or_nothing(read_sealed(credited()), [](std::string_view text) {
     Credits all;
-    for (const auto& [name, credit] : Json::parse(text).items())
+    const Json json = Json::parse(text);
+    for (const auto& [name, credit] : json.items())
       all[name] = {credit.at(0).get<std::int64_t>(), credit.at(1).get<double>(),
                    credit.at(2).get<std::size_t>()};
     return all;

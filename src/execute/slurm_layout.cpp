@@ -83,19 +83,25 @@ class Layout {
         paths_.begin(), paths_.end(), [](const Path& path) { return !path.stages.empty(); }));
     const std::size_t at_least = std::max(limits_.bundle, (paths + most - 1) / most);
     std::vector<std::vector<std::size_t>> tasks;
-    std::size_t together = 0;  // paths in the last one; 0: it is complete
+    std::optional<std::size_t> open;  // the task that takes more paths
+    std::size_t together = 0;         // paths in it
     Step steps = 0;
     for (const Path& path : paths_) {
       if (path.level != level || path.stages.empty()) continue;
-      if (together == 0 || path.alone) {
-        tasks.emplace_back();
-        steps = 0;
-        together = 0;
+      if (path.alone) {
+        tasks.push_back(path.stages);
+        continue;
       }
-      tasks.back().insert(tasks.back().end(), path.stages.begin(), path.stages.end());
+      if (!open) {
+        open = tasks.size();
+        together = 0;
+        steps = 0;
+        tasks.emplace_back();
+      }
+      auto& task = tasks[*open];
+      task.insert(task.end(), path.stages.begin(), path.stages.end());
       for (const std::size_t stage : path.stages) steps += stages_[stage].steps;
-      ++together;
-      if (path.alone || (together >= at_least && steps >= limits_.bundle_steps)) together = 0;
+      if (++together >= at_least && steps >= limits_.bundle_steps) open.reset();
     }
     return tasks;
   }

@@ -28,7 +28,7 @@ class OneTask {
     if (!parent.empty()) stage.after = {parent};
     Assignment& assignment = stage.assignment;
     assignment.trial.id = sha256("trial");
-    assignment.trial.timeline.stretches.emplace_back();
+    assignment.trial.timeline.stretches.emplace_back().condition.set("data.batch_size", 5);
     assignment.trial.past.within = {"in force"};
     assignment.examples = 10;
     assignment.begin = static_cast<Step>(number) * 10;
