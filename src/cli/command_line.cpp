@@ -119,6 +119,7 @@ std::unique_ptr<CLI::App> make_command_line(Context& context) {
   add_check(*app, context);
   add_plan(*app, context);
   add_run(*app, context);
+  add_cancel(*app, context);
   add_status(*app, context);
   add_why(*app, context);
   add_show(*app, context);
@@ -137,6 +138,7 @@ std::unique_ptr<CLI::App> make_command_line(Context& context) {
   add_doctor(*app, context);
   add_completion(*app, context);
   add_worker(*app, context);
+  add_task(*app, context);
   add_plugin_probe(*app, context);
   return app;
 }

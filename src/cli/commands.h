@@ -67,6 +67,7 @@ struct Context {
 void add_check(CLI::App& app, Context& context);
 void add_plan(CLI::App& app, Context& context);
 void add_run(CLI::App& app, Context& context);
+void add_cancel(CLI::App& app, Context& context);
 void add_status(CLI::App& app, Context& context);
 void add_why(CLI::App& app, Context& context);
 void add_show(CLI::App& app, Context& context);
@@ -84,6 +85,7 @@ void add_describe(CLI::App& app, Context& context);
 void add_data(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_worker(CLI::App& app, Context& context);
+void add_task(CLI::App& app, Context& context);
 void add_plugin_probe(CLI::App& app, Context& context);
 void add_completion(CLI::App& app, Context& context);
 

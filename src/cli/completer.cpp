@@ -92,7 +92,11 @@ class Completer {
 
   void values_of(const CLI::Option& option) {
     const std::string name = option.get_name();
-    if (name == "--color") {
+    if (name == "--executor") {
+      for (const char* kind : {"local", "slurm"}) offer(kind);
+    } else if (name == "--slurm-options") {
+      offer(kTomlFiles);
+    } else if (name == "--color") {
       for (const char* when : {"auto", "always", "never"}) offer(when);
     } else if (is_one_of(name, {"--store", "--data", "--out", "--robustness"})) {
       offer(kFolders);
@@ -122,10 +126,10 @@ class Completer {
     } else if (name == "import") {
       if (positionals_.empty()) offer(kAnyFiles);
     } else if (is_one_of(name, {"check", "plan", "run", "show", "plot", "status", "query", "export",
-                                "verify", "gc"})) {
+                                "verify", "gc", "cancel"})) {
       if (positionals_.empty())
         offer(kTomlFiles);
-      else if (!is_one_of(name, {"query", "verify", "gc"}))
+      else if (!is_one_of(name, {"query", "verify", "gc", "cancel"}))
         overrides();
     } else {
       for (const CLI::App* command : command_->get_subcommands({}))

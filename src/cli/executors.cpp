@@ -8,6 +8,7 @@
 
 #include "cli/cores.h"
 #include "cli/plugins.h"
+#include "cli/slurm_arguments.h"
 #include "perturb/catalog/data_files.h"
 #include "perturb/store/upkeep.h"
 
@@ -29,7 +30,18 @@ void clear_left_work(const fs::path& store) {
 }  // namespace
 
 void ExecutorArguments::add_to(CLI::App& command) {
-  command.add_option("-j,--jobs", jobs, "Stages at once; else one a physical core")
+  kind = "local";
+  const std::vector<std::string> kinds = {"local", "slurm"};
+  command
+      .add_option("--executor", kind, "Where stages are carried out: local (here), or slurm (jobs)")
+      ->check(CLI::IsMember(kinds))
+      ->type_name("KIND");
+  command
+      .add_option("--slurm-options", slurm_file,
+                  "Settings of the cluster; else perturb/slurm.toml of the user's configuration")
+      ->check(CLI::ExistingFile)
+      ->type_name("FILE");
+  command.add_option("-j,--jobs", jobs, "Stages at once; else one a physical core, on Slurm any")
       ->check(CLI::Range(1, 4096))
       ->type_name("N");
   command.add_flag("--isolate", isolate,
@@ -43,6 +55,14 @@ void ExecutorArguments::add_to(CLI::App& command) {
 }
 
 void ExecutorArguments::check() const {
+  if (!on_slurm() && !slurm_file.empty())
+    throw Error(ExitCode::Usage, "--slurm-options needs --executor slurm");
+  if (on_slurm() && (isolate || timeout > 0 || memory > 0))
+    throw Error(ExitCode::Usage,
+                fmt::format("{} is not for --executor slurm", isolate       ? "--isolate"
+                                                              : timeout > 0 ? "--timeout"
+                                                                            : "--memory"),
+                "Slurm isolates and limits tasks itself: see `time` and `memory` of [slurm]");
   if (isolate || (timeout == 0 && memory == 0)) return;
   throw Error(ExitCode::Usage,
               fmt::format("{} needs --isolate", timeout > 0 ? "--timeout" : "--memory"),
@@ -50,6 +70,40 @@ void ExecutorArguments::check() const {
 }
 
 std::size_t ExecutorArguments::workers() const { return jobs > 0 ? jobs : physical_cores(); }
+
+namespace {
+
+/// The program with what every worker is told. It may run elsewhere, in another folder.
+std::vector<std::string> program_for(const Context& context, const fs::path& store,
+                                     const fs::path& experiment) {
+  std::vector<std::string> command = {fs::read_symlink("/proc/self/exe").string(), "--store",
+                                      fs::absolute(store).lexically_normal().string()};
+  for (const auto& folder : data_folders(context.data_options(experiment))) {
+    command.emplace_back("--data");
+    command.push_back(fs::absolute(folder).string());
+  }
+  return command;
+}
+
+void add_plugins(const Context& context, std::vector<std::string>& command) {
+  for (const std::string& plugin : exact_plugins(context)) {
+    command.emplace_back("--exact-plugin");
+    command.push_back(plugin);
+  }
+}
+
+}  // namespace
+
+SlurmOptions slurm_options(const ExecutorArguments& arguments, const Context& context,
+                           const fs::path& store, const fs::path& experiment, const Source& text) {
+  SlurmOptions options = slurm_options(arguments.slurm_file, text);
+  if (arguments.jobs > 0) options.at_once = arguments.jobs;
+  options.store = fs::absolute(store).lexically_normal();
+  options.command = program_for(context, store, experiment);
+  options.command.emplace_back("task");
+  add_plugins(context, options.command);
+  return options;
+}
 
 std::unique_ptr<Executor> make_executor(const ExecutorArguments& arguments, const Context& context,
                                         Engine& engine, const fs::path& store,
@@ -62,17 +116,9 @@ std::unique_ptr<Executor> make_executor(const ExecutorArguments& arguments, cons
         },
         workers);
   }
-  std::vector<std::string> command = {fs::read_symlink("/proc/self/exe").string(), "--store",
-                                      store.string()};
-  for (const auto& folder : data_folders(context.data_options(experiment))) {
-    command.emplace_back("--data");
-    command.push_back(folder.string());
-  }
+  std::vector<std::string> command = program_for(context, store, experiment);
   command.emplace_back("worker");
-  for (const std::string& plugin : exact_plugins(context)) {
-    command.emplace_back("--exact-plugin");
-    command.push_back(plugin);
-  }
+  add_plugins(context, command);
   return isolated({.command = std::move(command),
                    .workers = workers,
                    .timeout = arguments.timeout,

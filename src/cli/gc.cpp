@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/wording.h"
+#include "perturb/execute/slurm.h"
 #include "perturb/report/table.h"
 #include "perturb/store/upkeep.h"
 
@@ -68,6 +69,11 @@ ExitCode collect(Context& context, const Options& options) {
   if (!Store::exists(folder))
     throw Error(ExitCode::Usage, "there is no store in \"" + folder.string() + "\"",
                 "name the experiment file beside it, or the store by --store");
+  if (options.apply && slurm_has_batches(folder))
+    throw Error(ExitCode::Locked,
+                "jobs may be in the queue of Slurm that need what is in the store",
+                "`perturb run` takes what they left and ends those that nobody wants; `perturb "
+                "cancel` ends all");
   Store store = Store::open(folder, options.apply ? Store::Access::Remove : Store::Access::Read);
   Upkeep upkeep(store);
   const std::vector<Garbage> garbage = upkeep.garbage();

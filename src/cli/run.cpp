@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -21,6 +23,8 @@
 #include "cli/summary_view.h"
 #include "cli/wording.h"
 #include "perturb/execute/executor.h"
+#include "perturb/execute/slurm.h"
+#include "perturb/plan/ahead.h"
 #include "perturb/plan/declaration.h"
 #include "perturb/plan/plan.h"
 #include "perturb/report/table.h"
@@ -100,7 +104,8 @@ std::string summed_up(const RunCounts& counts, double seconds) {
   add(counts.diverged, "diverged");
   add(counts.failed, "failed");
   add(counts.interrupted, "stopped under way");
-  add(counts.not_started, "not started");
+  add(counts.left, "left to the queue");
+  add(counts.not_started - counts.left, "not started");
   return fmt::format("{} in {} ({} steps)", text, duration(seconds), grouped(counts.steps));
 }
 
@@ -129,6 +134,30 @@ void adopt(const Training& training, RunId run) {
   training.store.flush();
 }
 
+/// The rows of a run whose stages are carried out on hosts that may compute differently: one for
+/// each fingerprint of numerics that records come with.
+class RecordedRuns {
+ public:
+  RecordedRuns(Store& store, RunRow row) : store_(store), row_(std::move(row)) {}
+
+  RunId with(const std::string& fingerprint) {
+    auto& run = runs_[fingerprint];
+    if (!run) {
+      row_.fingerprint = fingerprint;
+      run = std::make_unique<RecordedRun>(store_, row_);
+    }
+    return run->id();
+  }
+  void end(std::string_view outcome) {
+    for (const auto& [fingerprint, run] : runs_) run->end(outcome);
+  }
+
+ private:
+  Store& store_;
+  RunRow row_;
+  std::map<std::string, std::unique_ptr<RecordedRun>> runs_;
+};
+
 struct Trained {
   ExitCode code;       ///< Done, SomeFailed, or that of the signal that came
   bool again = false;  ///< something has to be planned anew
@@ -154,15 +183,19 @@ Trained train(const Training& training) {
   const std::size_t workers = std::min(options.executor.workers(), plan.stages.size());
   if (!options.quiet)
     context.err.line(fmt::format(
-        "{} to train, {} in the store; {} at a time{}", counted(plan.order.size(), "trial"),
-        grouped(static_cast<std::int64_t>(plan.cached)), workers,
-        options.executor.jobs > 0 ? "" : " (one a core; -j N changes it)"));
+        "{} to train, {} in the store; {}", counted(plan.order.size(), "trial"),
+        grouped(static_cast<std::int64_t>(plan.cached)),
+        options.executor.on_slurm()
+            ? "on Slurm"
+            : fmt::format("{} at a time{}", workers,
+                          options.executor.jobs > 0 ? "" : " (one a core; -j N changes it)")));
 
-  RecordedRun run(store, {.experiment = experiment.name(),
-                          .command = command_of_run(context),
-                          .version = PERTURB_VERSION,
-                          .fingerprint = numerics.fingerprint});
-  adopt(training, run.id());
+  RecordedRuns runs(store, {.experiment = experiment.name(),
+                            .command = command_of_run(context),
+                            .version = PERTURB_VERSION,
+                            .fingerprint = {}});
+  RunId run = runs.with(numerics.fingerprint);
+  adopt(training, run);
   RunDisplay display(
       context.err,
       {.trials = plan.order.size(),
@@ -172,7 +205,7 @@ Trained train(const Training& training) {
        .stage = [&](std::size_t stage) -> const Stage& { return plan.stages[stage]; },
        .key_metric = [&](const Record& record) { return key_metric(experiment, record); }});
   LiveReport live({.folder = store.folder(),
-                   .run = run.id(),
+                   .run = run,
                    .trials = std::ssize(plan.order),
                    .name = [&](std::size_t number) { return trial_name(experiment, number); },
                    .stage = [&](std::size_t stage) -> const Stage& { return plan.stages[stage]; }});
@@ -180,17 +213,22 @@ Trained train(const Training& training) {
   bool told = false;
   const RunEvents events = {
       .assign =
-          [&](std::size_t stage, const SavedStates& saved) {
-            return assignment(experiment, plan, stage, saved);
+          [&](std::size_t stage, const SavedStates* saved) {
+            return saved ? assignment(experiment, plan, stage, *saved)
+                         : assignment_ahead(experiment, plan, stage);
           },
       .keep =
           [&](std::size_t stage, const Record& record, const std::vector<Share>& shares) {
             Record named = record;
             name_states(experiment, plan.stages[stage], named);
-            store.keep(run.id(), named, shares);
+            store.keep(run, named, shares);
             display.kept(stage, record);
           },
-      .started = [&](std::size_t stage) { display.started(stage); },
+      .started =
+          [&](std::size_t stage) {
+            // What is only queued has not started, and there may be thousands.
+            if (!options.executor.on_slurm()) display.started(stage);
+          },
       .ended =
           [&](std::size_t trial, const Record& record) {
             display.ended(trial, record);
@@ -201,7 +239,10 @@ Trained train(const Training& training) {
           [&](const std::vector<Running>& running) {
             if (signals.asked() && !std::exchange(told, true))
               display.say(
-                  "stopping: stages under way end at their next step; once more stops at once");
+                  options.executor.on_slurm()
+                      ? "stopping: what is in the queue stays there"
+                      : "stopping: stages under way end at their next step; once more stops "
+                        "at once");
             display.tick(running);
             live.tick(running, display.share(running), display.seconds_left(running));
             if (!training.report) return;
@@ -209,8 +250,16 @@ Trained train(const Training& training) {
               display.say("warning: " + trouble);
           },
   };
-  const auto executor = make_executor(options.executor, context, *engine, store.folder(),
-                                      options.arguments.file, workers);
+  const auto executor = [&] {
+    if (!options.executor.on_slurm())
+      return make_executor(options.executor, context, *engine, store.folder(),
+                           options.arguments.file, workers);
+    SlurmOptions with = slurm_options(options.executor, context, store.folder(),
+                                      options.arguments.file, {"", experiment.source()});
+    with.say = [&](const std::string& text) { display.say(printable(text)); };
+    with.numerics = [&](const std::string& fingerprint) { run = runs.with(fingerprint); };
+    return slurm(std::move(with));
+  }();
   const auto begun = std::chrono::steady_clock::now();
   const RunCounts counts =
       carry_out(plan, *executor, events, signals.asked(), {.fail_fast = options.fail_fast});
@@ -227,11 +276,18 @@ Trained train(const Training& training) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
 
   const bool trouble = counts.failed + counts.diverged > 0;
-  run.end(signals.asked() ? "interrupted" : trouble ? "failed" : "done");
+  const bool interrupted = signals.asked() || (counts.left > 0 && counts.lost.empty());
+  runs.end(interrupted ? "interrupted" : trouble ? "failed" : "done");
   if (!options.quiet || trouble) display.say(summed_up(counts, seconds));
-  if (signals.asked()) {
-    display.say("interrupted; what was done is kept, and the same command goes on");
+  if (signals.asked() && options.executor.on_slurm()) {
+    display.say(
+        "interrupted; jobs go on, the same command takes what they leave, and `perturb "
+        "cancel` ends them");
     return {signals.code(), false};
+  }
+  if (interrupted) {
+    display.say("interrupted; what was done is kept, and the same command goes on");
+    return {signals.asked() ? signals.code() : ExitCode::Interrupted, false};
   }
   if (!counts.lost.empty()) {
     warn(context, fmt::format("{} could not be read; what goes on from there is trained anew",
@@ -251,6 +307,49 @@ void adopt_alone(const Training& training) {
   run.end("done");
 }
 
+/// What jobs of a former run on a cluster left goes to the store before anything is planned.
+void take_left(const Options& options, Context& context, const Experiment& experiment,
+               Store& store) {
+  if (!slurm_has_batches(store.folder())) return;
+  RecordedRuns runs(store, {.experiment = experiment.name(),
+                            .command = command_of_run(context),
+                            .version = PERTURB_VERSION,
+                            .fingerprint = {}});
+  SlurmLeft left(store.folder());
+  store.hold(left.states());
+  const std::size_t count = left.each(
+      [&](const Record& record, const std::vector<Share>& shares, const std::string& fingerprint) {
+        store.keep(runs.with(fingerprint), record, shares);
+      });
+  store.flush();
+  left.taken();
+  runs.end("done");
+  if (count > 0 && !options.quiet)
+    context.err.line(
+        fmt::format("took over {} that jobs of a former run left", counted(count, "record")));
+  if (!options.executor.on_slurm())
+    warn(context,
+         "jobs of a former run may still be in the queue of Slurm\n  `perturb cancel` ends "
+         "them; with --executor slurm they go on");
+}
+
+/// The scripts on stdout.
+void show_scripts(Context& context, const Options& options) {
+  const Loaded loaded = options.arguments.load(context);
+  const Experiment& experiment = loaded.experiment;
+  require_runnable(loaded);
+  const auto folder = context.store_folder(options.arguments.file);
+  const Plan plan = make_plan(experiment, store_to_read(folder));
+  require_data(loaded);
+  std::vector<Job> jobs;
+  for (std::size_t number = 0; number < plan.stages.size(); ++number)
+    jobs.push_back(job_ahead(plan, number, assignment_ahead(experiment, plan, number)));
+  context.out.write(
+      slurm_scripts(slurm_options(options.executor, context, folder, options.arguments.file,
+                                  {options.arguments.file.string(), experiment.source()}),
+                    jobs));
+}
+
 bool failed_before(const Plan& plan) {
   for (const Planned& planned : plan.trials) {
     if (planned.reason == Reason::Diverged) return true;
@@ -259,11 +358,20 @@ bool failed_before(const Plan& plan) {
 }
 
 ExitCode run(Context& context, const Options& options) {
+  options.executor.check();
+  if (options.fail_fast && options.executor.on_slurm())
+    throw Error(
+        ExitCode::Usage, "--fail-fast is not for --executor slurm",
+        "what is in the queue cannot be stopped at the first failure; `perturb cancel` ends "
+        "it");
+  if (options.dry_run && options.executor.on_slurm()) {
+    show_scripts(context, options);
+    return ExitCode::Done;
+  }
   if (options.dry_run) {
     show_plan(context, options.arguments, {.workers = options.executor.workers()});
     return ExitCode::Done;
   }
-  options.executor.check();
   const Loaded loaded = options.arguments.load(context);
   const Experiment& experiment = loaded.experiment;
   require_runnable(loaded);
@@ -271,6 +379,7 @@ ExitCode run(Context& context, const Options& options) {
   // A table that cannot be made is said before the training, not after it.
   quantities(experiment, options.summary.options().metrics, {});
   Store store = Store::open(context.store_folder(options.arguments.file), Store::Access::Write);
+  take_left(options, context, experiment, store);
   Plan plan = make_plan(experiment, store);
   require_data(loaded);  // data that only a variation uses
   if (options.shuffle) shuffle(plan, *options.shuffle);
@@ -322,11 +431,15 @@ void add_run(CLI::App& app, Context& context) {
       "run then ends with 1. Ctrl-C stops cleanly, and the next run goes on; twice stops at once.\n"
       "What trials have in common is trained once, and what a checkpoint has is not trained "
       "again.\n"
-      "Results are the same bits for any -j, any order and --isolate.\n\n"
+      "Results are the same bits for any -j, any order, --isolate and --executor slurm; there, "
+      "Ctrl-C\n"
+      "leaves the jobs to go on, the next run takes what they did, and --dry-run prints the "
+      "scripts.\n\n"
       "Examples:\n"
       "  perturb run momentum.toml\n"
       "  perturb run momentum.toml train.epochs=1 seeds.init=0,1,2 -j 2\n"
-      "  perturb run momentum.toml --isolate --timeout 600 --memory 4GB");
+      "  perturb run momentum.toml --isolate --timeout 600 --memory 4GB\n"
+      "  perturb run momentum.toml --executor slurm");
   auto options = std::make_shared<Options>();
   options->arguments.add_to(*command);
   options->executor.add_to(*command);

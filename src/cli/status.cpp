@@ -3,12 +3,14 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/experiment_arguments.h"
 #include "cli/watch.h"
 #include "cli/wording.h"
+#include "perturb/execute/slurm.h"
 #include "perturb/plan/plan.h"
 #include "perturb/report/table.h"
 
@@ -88,6 +90,25 @@ std::string states_text(const Plan& plan) {
   return text;
 }
 
+/// Jobs of the store, beside the states of its trials.
+std::string queue_text(const SlurmQueue& queue) {
+  if (queue.jobs.empty()) return {};
+  std::string text = fmt::format("on Slurm: {} of {} over; tasks: ", grouped(queue.over),
+                                 counted(queue.stages, "stage"));
+  if (queue.trouble.empty())
+    text += fmt::format("{} pending, {} running, {} ended", grouped(queue.pending),
+                        grouped(queue.running), grouped(queue.ended));
+  else
+    text += "not known (" + printable(queue.trouble) + ")";
+  return text + printable(fmt::format(" (jobs {})", fmt::join(queue.jobs, ", ")));
+}
+
+nlohmann::json json_of(const SlurmQueue& queue) {
+  return {{"jobs", queue.jobs},        {"pending", queue.pending}, {"running", queue.running},
+          {"ended", queue.ended},      {"unknown", queue.unknown}, {"stages", queue.stages},
+          {"stages_over", queue.over}, {"trouble", queue.trouble}};
+}
+
 ExitCode of_experiment(Context& context, const ExperimentArguments& arguments) {
   const Loaded loaded = arguments.load(context);
   const Experiment& experiment = loaded.experiment;
@@ -95,6 +116,7 @@ ExitCode of_experiment(Context& context, const ExperimentArguments& arguments) {
   const Plan plan = make_plan(experiment, store);
   const Table latest = runs(store, experiment.name());
   const Table failed = failures(store, experiment.name());
+  const SlurmQueue queue = slurm_queue(context.store_folder(arguments.file));
   for (const std::string& missing : *loaded.missing_data)
     context.err.line("note: " + printable(missing));
   if (context.json) {
@@ -103,17 +125,16 @@ ExitCode of_experiment(Context& context, const ExperimentArguments& arguments) {
       auto& count = states[std::string(name_of(planned.reason))];
       count = count.is_null() ? 1 : count.get<int>() + 1;
     }
-    const nlohmann::json all = {{"name", experiment.name()},
-                                {"trials", experiment.trials()},
-                                {"states", states},
-                                {"to_train", plan.order.size()},
-                                {"failures", json_of(failed)},
-                                {"runs", json_of(latest)}};
+    const nlohmann::json all = {
+        {"name", experiment.name()},     {"trials", experiment.trials()}, {"states", states},
+        {"to_train", plan.order.size()}, {"failures", json_of(failed)},   {"slurm", json_of(queue)},
+        {"runs", json_of(latest)}};
     context.out.line(all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     return ExitCode::Done;
   }
   context.out.line(fmt::format("{}: {}: {}", printable(experiment.name()),
                                counted(experiment.trials(), "trial"), states_text(plan)));
+  if (const std::string text = queue_text(queue); !text.empty()) context.out.line(text);
   if (!failed.rows.empty()) context.out.write("\n" + text_of(failed, context.out));
   if (!latest.rows.empty()) context.out.write("\n" + text_of(latest, context.out));
   if (!plan.order.empty())

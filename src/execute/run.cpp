@@ -2,6 +2,8 @@
 
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 
 namespace perturb {
 
@@ -83,7 +85,7 @@ class Run {
         frontier_(plan) {
     counts_.over.resize(plan.stages.size());
     for (const Stage& stage : plan.stages) {
-      for (const std::size_t trial : stage.trials) ++left_[trial].stages;
+      for (const std::size_t trial : stage.trials) ++unfinished_[trial].stages;
     }
   }
 
@@ -106,13 +108,23 @@ class Run {
       }
       if (events_.tick) events_.tick(executor_.running());
     }
-    counts_.not_started = left_.size();
+    counts_.not_started = unfinished_.size();
+    for (const auto& [trial, unfinished] : unfinished_) {
+      if (unfinished.queued) ++counts_.left;
+    }
     return std::move(counts_);
   }
 
  private:
   void start(std::size_t number) {
-    executor_.start({number, events_.assign(number, saved_)});
+    if (executor_.ahead()) {
+      executor_.start(job_ahead(plan_, number, events_.assign(number, nullptr)));
+      // What waits for this one may go to the queue right behind it.
+      frontier_.over(number);
+      frontier_.done(number);
+    } else {
+      executor_.start({.number = number, .assignment = events_.assign(number, &saved_)});
+    }
     ++under_way_;
     if (events_.started) events_.started(number);
   }
@@ -120,27 +132,37 @@ class Run {
   void take(const Event& event) {
     const Stage& stage = plan_.stages[event.number];
     const Record& record = event.record;
+    if (event.left) {
+      --under_way_;
+      for (const std::size_t trial : stage.trials) {
+        if (const auto found = unfinished_.find(trial); found != unfinished_.end())
+          found->second.queued = true;
+      }
+      return;
+    }
     counts_.steps += record.trained;
     if (record.start_lost) {
       --under_way_;
       counts_.lost.push_back(event.number);
-      frontier_.lost(event.number);
+      if (!executor_.ahead()) frontier_.lost(event.number);
       return;
     }
     for (const Saved& saved : record.saved) saved_.insert_or_assign(saved.state, saved.blob);
     events_.keep(event.number, record, shares(stage, record));
     for (const std::size_t trial : stage.trials) {
-      if (const auto left = left_.find(trial); left != left_.end())
-        left->second.seconds += record.seconds;
+      if (const auto found = unfinished_.find(trial); found != unfinished_.end())
+        found->second.seconds += record.seconds;
     }
     if (!event.over) return;
     --under_way_;
-    if (record.outcome == Outcome::Done) {
-      counts_.over[event.number] = true;
-      frontier_.over(event.number);
-      frontier_.done(event.number);
-    } else {
-      frontier_.lost(event.number);
+    counts_.over[event.number] = record.outcome == Outcome::Done;
+    if (!executor_.ahead()) {
+      if (record.outcome == Outcome::Done) {
+        frontier_.over(event.number);
+        frontier_.done(event.number);
+      } else {
+        frontier_.lost(event.number);
+      }
     }
     for (const std::size_t trial : stage.trials) tell(trial, record);
   }
@@ -158,11 +180,11 @@ class Run {
   }
 
   void tell(std::size_t trial, const Record& record) {
-    const auto left = left_.find(trial);
-    if (left == left_.end()) return;  // it has failed already
-    if (record.outcome == Outcome::Done && --left->second.stages > 0) return;
-    const double seconds = left->second.seconds;
-    left_.erase(left);
+    const auto found = unfinished_.find(trial);
+    if (found == unfinished_.end()) return;  // it has failed already
+    if (record.outcome == Outcome::Done && --found->second.stages > 0) return;
+    const double seconds = found->second.seconds;
+    unfinished_.erase(found);
     count(counts_, record.outcome);
     if (!events_.ended) return;
     Record last = record;
@@ -178,16 +200,28 @@ class Run {
   Frontier frontier_;
   SavedStates saved_;
   /// Of a trial that is not over.
-  struct Left {
+  struct Unfinished {
     std::size_t stages = 0;
-    double seconds = 0;  ///< that its stages took until now
+    double seconds = 0;   ///< that its stages took until now
+    bool queued = false;  ///< one of its stages was left to a queue
   };
-  std::unordered_map<std::size_t, Left> left_;  // by trial
+  std::unordered_map<std::size_t, Unfinished> unfinished_;  // by trial
   std::size_t under_way_ = 0;
   RunCounts counts_;
 };
 
 }  // namespace
+
+Job job_ahead(const Plan& plan, std::size_t number, Assignment assignment) {
+  const Stage& stage = plan.stages[number];
+  Job job{.number = number, .assignment = std::move(assignment)};
+  if (stage.parent != kNone) job.parent = stage.parent;
+  job.after = stage.after;
+  job.trials.reserve(stage.trials.size());
+  for (const std::size_t trial : stage.trials)
+    job.trials.push_back({plan.trials[trial].trial, plan.trials[trial].end});
+  return job;
+}
 
 RunCounts carry_out(const Plan& plan, Executor& executor, const RunEvents& events,
                     const std::atomic<bool>& stop, const RunOptions& options) {

@@ -6,16 +6,17 @@
 
 #include <fmt/format.h>
 
+#include "experiment/slurm_settings.h"
 #include "perturb/core/name_pattern.h"
 #include "perturb/experiment/noise_curve.h"
 
 namespace perturb {
 namespace {
 
-const std::vector<std::string> kTopLevel = {"name",    "description", "plugins",    "task",
-                                            "model",   "data",        "optimizer",  "schedule",
-                                            "train",   "seeds",       "variations", "interventions",
-                                            "metrics", "plots",       "checkpoints"};
+const std::vector<std::string> kTopLevel = {
+    "name",      "description", "plugins",     "task",  "model",      "data",
+    "optimizer", "schedule",    "train",       "seeds", "variations", "interventions",
+    "metrics",   "plots",       "checkpoints", "slurm"};
 
 /// A trial of an experiment is measured by all of its metrics.
 constexpr std::size_t kMostMetrics = 1000;
@@ -56,6 +57,9 @@ class Reader {
     read_metrics(root);
     each_table(root, "plots", [this](const Node& entry) { read_plot(entry); });
     if (const auto* node = root.find("checkpoints")) read_checkpoints(*node);
+    // Where stages are carried out is nothing of the experiment's: it is checked, and left to
+    // whoever asks (slurm_settings_of).
+    if (const auto* node = root.find("slurm")) read_slurm_table(*node, "slurm.", problems_);
     return std::move(out_);
   }
 

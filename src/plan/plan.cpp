@@ -11,6 +11,7 @@
 
 #include "perturb/core/random.h"
 #include "perturb/experiment/calendar.h"
+#include "perturb/plan/ahead.h"
 #include "plan/stages.h"
 #include "plan/tree.h"
 
@@ -355,15 +356,18 @@ void shuffle(Plan& plan, std::uint64_t seed) {
 
 namespace {
 
-/// What a need compares with; nothing when that state is not to be had.
+/// What a need compares with; nothing when that state is not to be had. `saved` is null where that
+/// is not known yet.
 std::optional<Reference> reference(const Experiment& experiment, const PlannedReference& planned,
-                                   const Digest& own, const SavedStates& saved) {
+                                   const Digest& own, const SavedStates* saved) {
   Reference out{planned.step, planned.state, planned.blob, {}};
   if (planned.state == own) {
     out.blob.reset();
+  } else if (!out.blob && !saved) {
+    out.blob = kBlobToCome;
   } else if (!out.blob) {
-    const auto found = saved.find(planned.state);
-    if (found == saved.end()) return std::nullopt;
+    const auto found = saved->find(planned.state);
+    if (found == saved->end()) return std::nullopt;
     out.blob = found->second;
   }
   out.start = experiment.trial(planned.trial).start();
@@ -371,7 +375,7 @@ std::optional<Reference> reference(const Experiment& experiment, const PlannedRe
 }
 
 void add_measurements(const Experiment& experiment, const Plan& plan, const Stage& stage,
-                      const SavedStates& saved, const Calendar& calendar, Assignment& out) {
+                      const SavedStates* saved, const Calendar& calendar, Assignment& out) {
   std::size_t last = kNone;  // the reference of the last measurement
   for (const Need& need : stage.needs) {
     auto& all = out.measurements;
@@ -390,7 +394,7 @@ void add_measurements(const Experiment& experiment, const Plan& plan, const Stag
   }
 }
 
-void add_drawn(const Experiment& experiment, const Plan& plan, const SavedStates& saved,
+void add_drawn(const Experiment& experiment, const Plan& plan, const SavedStates* saved,
                const Calendar& calendar, Assignment& out) {
   const Trial control = experiment.trial(*out.trial.toward, 0);
   const Calendar there(control.timeline, experiment.data(control).train);
@@ -405,10 +409,8 @@ void add_drawn(const Experiment& experiment, const Plan& plan, const SavedStates
   }
 }
 
-}  // namespace
-
-Assignment assignment(const Experiment& experiment, const Plan& plan, std::size_t number,
-                      const SavedStates& saved) {
+Assignment make_assignment(const Experiment& experiment, const Plan& plan, std::size_t number,
+                           const SavedStates* saved) {
   const Stage& stage = plan.stages[number];
   Assignment out;
   out.trial = experiment.trial(stage.trial);
@@ -417,8 +419,12 @@ Assignment assignment(const Experiment& experiment, const Plan& plan, std::size_
   out.end = stage.end;
   out.start = out.trial.state(stage.begin);
   out.checkpoint = stage.checkpoint;
-  if (const auto found = saved.find(out.start); !out.checkpoint && found != saved.end())
-    out.checkpoint = found->second;
+  if (!out.checkpoint && !saved && stage.parent != kNone) {
+    out.checkpoint = kBlobToCome;
+  } else if (!out.checkpoint && saved) {
+    if (const auto found = saved->find(out.start); found != saved->end())
+      out.checkpoint = found->second;
+  }
   out.last = out.trial.state(stage.end);
   out.heirs = stage.heirs;
   out.metrics = experiment.metrics();
@@ -441,6 +447,35 @@ Assignment assignment(const Experiment& experiment, const Plan& plan, std::size_
   for (const auto& [step, left_out] : saves)
     out.saves.push_back({step, calendar.epochs_before(step), out.trial.state(step), left_out});
   return out;
+}
+
+}  // namespace
+
+Assignment assignment(const Experiment& experiment, const Plan& plan, std::size_t number,
+                      const SavedStates& saved) {
+  return make_assignment(experiment, plan, number, &saved);
+}
+
+Assignment assignment_ahead(const Experiment& experiment, const Plan& plan, std::size_t number) {
+  return make_assignment(experiment, plan, number, nullptr);
+}
+
+std::optional<Assignment> bound(Assignment assignment, const FindBlob& find) {
+  const auto bind = [&](std::optional<Digest>& blob, const Digest& state) {
+    if (blob != kBlobToCome) return;
+    if (const auto found = find(state)) blob = *found;
+  };
+  bind(assignment.checkpoint, assignment.start);
+  if (assignment.checkpoint == kBlobToCome) return std::nullopt;
+  for (Measurement& measurement : assignment.measurements) {
+    if (measurement.reference) bind(measurement.reference->blob, measurement.reference->state);
+  }
+  std::erase_if(assignment.measurements, [](const Measurement& measurement) {
+    return measurement.reference && measurement.reference->blob == kBlobToCome;
+  });
+  for (auto& [step, reference] : assignment.drawn) bind(reference.blob, reference.state);
+  std::erase_if(assignment.drawn, [](const auto& one) { return one.second.blob == kBlobToCome; });
+  return assignment;
 }
 
 std::vector<Digest> held_states(const Experiment& experiment, const Plan& plan) {

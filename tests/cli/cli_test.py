@@ -22,7 +22,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 GOLDEN = HERE / "golden"
 COMMANDS = [
-    "check", "plan", "run", "status", "why", "show", "plot", "diff", "query",
+    "check", "plan", "run", "cancel", "status", "why", "show", "plot", "diff", "query",
     "report", "export", "import", "verify", "audit", "gc",
     "list", "describe", "data", "doctor", "completion",
 ]

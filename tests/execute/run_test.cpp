@@ -377,8 +377,8 @@ TEST_CASE("what a stage saved at its end is handed to those that go on from it")
   };
   RunEvents events = Kept().events();
   std::map<std::size_t, std::optional<Digest>> given;
-  events.assign = [&](std::size_t stage, const SavedStates& saved) {
-    if (saved.contains(state)) given[stage] = saved.at(state);
+  events.assign = [&](std::size_t stage, const SavedStates* saved) {
+    if (saved->contains(state)) given[stage] = saved->at(state);
     return numbered(stage);
   };
   std::vector<std::int64_t> steps;
@@ -427,4 +427,77 @@ TEST_CASE("a stage whose ancestor failed holds up nobody who waits for it") {
   CHECK(kept.numbers == std::vector<std::size_t>{0, 2});
   CHECK(counts.failed == 1);
   CHECK(counts.not_started == 1);
+}
+
+namespace {
+
+/// Takes everything at once, and ends stages as it is told to, the last first.
+class Ahead final : public Executor {
+ public:
+  explicit Ahead(std::function<Event(const Job&)> end) : end_(std::move(end)) {}
+  std::size_t room() const override { return 1000; }
+  bool ahead() const override { return true; }
+  void start(Job job) override { jobs.push_back(std::move(job)); }
+  bool wait(int, Event& event) override {
+    if (over_ == jobs.size()) return false;
+    ++over_;
+    event = end_(jobs[jobs.size() - over_]);
+    return true;
+  }
+  std::vector<Running> running() const override { return {}; }
+  void stop() override { stopped = true; }
+
+  std::vector<Job> jobs;
+  bool stopped = false;
+
+ private:
+  std::function<Event(const Job&)> end_;
+  std::size_t over_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("an executor that takes stages ahead gets them all, behind what they wait for") {
+  Plan plan = forked();
+  plan.stages[0].after = {plan.stages.size()};
+  plan.trials.push_back({});
+  plan.stages.push_back({.trial = plan.trials.size() - 1, .trials = {plan.trials.size() - 1}});
+  Ahead executor(
+      [](const Job& job) { return Event{job.number, {.outcome = Outcome::Done}, /*over=*/true}; });
+  RunEvents events = Kept().events();
+  events.assign = [](std::size_t stage, const SavedStates* saved) {
+    CHECK(saved == nullptr);  // nothing is known yet of what stages save
+    return numbered(stage);
+  };
+  events.keep = [](auto...) {};
+  const RunCounts counts = carry_out(plan, executor, events, false);
+  REQUIRE(executor.jobs.size() == plan.stages.size());
+  std::set<std::size_t> seen;
+  for (const Job& job : executor.jobs) {
+    const Stage& stage = plan.stages[job.number];
+    CHECK(job.parent.value_or(kNone) == stage.parent);
+    CHECK(job.after == stage.after);
+    CHECK(job.trials.size() == stage.trials.size());
+    if (job.parent) CHECK(seen.contains(*job.parent));
+    for (const std::size_t other : job.after) CHECK(seen.contains(other));
+    seen.insert(job.number);
+  }
+  CHECK(counts.done == plan.trials.size());
+}
+
+TEST_CASE(
+    "of a stage that is left to go on without us nothing is kept, and its trials are told so") {
+  const Plan plan = separate(3);
+  Ahead executor([](const Job& job) {
+    Event event{job.number, {.outcome = Outcome::Done}, /*over=*/true};
+    event.left = job.number == 1;
+    return event;
+  });
+  Kept kept;
+  const RunCounts counts = carry_out(plan, executor, kept.events(), false);
+  CHECK(counts.done == 2);
+  CHECK(counts.not_started == 1);
+  CHECK(counts.left == 1);
+  CHECK(std::set<std::size_t>(kept.numbers.begin(), kept.numbers.end()) ==
+        std::set<std::size_t>{0, 2});
 }

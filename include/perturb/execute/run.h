@@ -18,7 +18,8 @@ namespace perturb {
 /// What happens while a plan is carried out. All called in the thread of `carry_out`.
 struct RunEvents {
   /// What whoever trains has to know of a stage; `saved` is what stages have saved until now.
-  std::function<Assignment(std::size_t stage, const SavedStates& saved)> assign;
+  /// Null for an executor that takes stages ahead: what is not saved yet is left open.
+  std::function<Assignment(std::size_t stage, const SavedStates* saved)> assign;
   /// Keeps a record of a stage, which is about these trials. What it throws (a full disk) ends the
   /// run: going on would train for nothing.
   std::function<void(std::size_t stage, const Record&, const std::vector<Share>&)> keep;
@@ -44,12 +45,16 @@ struct RunCounts {
   std::size_t failed = 0;       ///< in whatever way
   std::size_t interrupted = 0;  ///< stopped under way
   std::size_t not_started = 0;  ///< or whose later stages were not
+  std::size_t left = 0;         ///< of these, that were left to go on without us
   std::int64_t steps = 0;       ///< taken
   std::vector<bool> over;       ///< by stage: it ended well
   /// Stages that could not begin because their checkpoint cannot be read. They and what would have
   /// gone on from them have to be planned anew.
   std::vector<std::size_t> lost;
 };
+
+/// A stage as an executor gets it that takes stages ahead.
+Job job_ahead(const Plan& plan, std::size_t stage, Assignment assignment);
 
 /// Returns when all stages have ended, or, once `stop` is set (by a signal handler, by another
 /// thread) or `fail_fast` applies, when those under way have stopped.
