@@ -13,6 +13,7 @@
 
 #include "experiment/fields.h"
 #include "experiment/grid.h"
+#include "experiment/link.h"
 #include "experiment/reader.h"
 #include "perturb/experiment/experiment.h"
 
@@ -34,6 +35,8 @@ struct Experiment::State {
   std::vector<Diagnostic> warnings;
   std::vector<std::string> factors;
   std::size_t variations = 1;
+  std::vector<OtherExperiment> others;
+  std::map<std::string, std::unique_ptr<Link>> links;  // by the reference as `from` has it
   std::vector<std::size_t> first_of_entry;  // alternatives before each entry; last: all of them
 
   // Complete conditions by the kinds of their sections; values that vary are replaced in a copy.
@@ -75,6 +78,10 @@ struct Experiment::State {
   /// Operations that draw toward another trial name it by its id, which is part of what they are.
   void draw(Trial& trial) const;
 
+  /// The state that a trial begins with which has this in force at step 0. Matched by what the
+  /// variation itself has: an intervention goes on from the same network as its control.
+  std::optional<Predecessor> predecessor(const Condition& variation, const Condition& start) const;
+
   /// A schedule that ends with the run is in force through the step at which that is.
   void resolve_horizon(Timeline& timeline) const;
 
@@ -85,6 +92,27 @@ struct Experiment::State {
 
   /// The variation whose control "control" or "trial:..." is for trials of a variation.
   std::optional<std::size_t> reference(const std::string& text, std::size_t variation) const;
+
+  // ---- references to other experiments
+
+  /// Every reference that the file has, with its place.
+  std::vector<std::pair<Place, std::string>> references() const;
+
+  /// Reads the experiments that are referred to.
+  void open_links(const ExperimentLookup& lookup, Problems& problems);
+
+  void open_link(const std::string& reference, const Place& place, const ExperimentLookup& lookup,
+                 Problems& problems);
+
+  /// Whether every experiment that this one needs can be told from the others by its name.
+  void check_names(Problems& problems) const;
+
+  /// Whether every trial that refers to a trial of another experiment finds it, and can begin with
+  /// it.
+  void check_links(Problems& problems) const;
+
+  void check_link(const std::string& reference, const Place& place, const Condition& own,
+                  Problems& problems) const;
 
   // ---- validation of what only the whole experiment shows
 
