@@ -43,6 +43,32 @@ std::vector<Parameter> model_parameters(std::vector<Parameter> own) {
           .help = "Factor on all weights that init draws; biases are not scaled.",
           .least = 0,
       },
+      {
+          .name = "weights",
+          .type = Type::File,
+          .fallback = "",
+          .help = "A safetensors file with a value for every parameter and buffer, of the same "
+                  "names and shapes: the network starts from them, and what init draws is not "
+                  "used. Identity takes the content, not the name. `perturb import` makes one of "
+                  "a PyTorch state_dict.",
+          .neutral = "",
+      },
+      {
+          .name = "weights_names",
+          .type = Type::StringList,
+          .fallback = List{},
+          .help = "What the file's tensors are called here, one after the other: \"THEIRS=OURS\", "
+                  "names or patterns with one * on both sides; nothing behind the = leaves a "
+                  "tensor out.",
+          .neutral = List{},
+      },
+      {
+          .name = "weights_sha256",
+          .type = Type::String,
+          .fallback = "",
+          .help = "SHA-256 of the file of weights; filled in. Who says it holds the file to it.",
+          .neutral = "",
+      },
   };
   own.insert(own.end(), start.begin(), start.end());
   return own;
@@ -75,6 +101,11 @@ std::vector<Parameter> with_start(std::vector<Parameter> own) {
   return parameters;
 }
 
+std::string begins_twice(const std::map<std::string, Value>& parameters) {
+  if (parameters.at("from") == Value("") || parameters.at("weights") == Value("")) return {};
+  return "a network starts from a file of weights or from another experiment, not from both";
+}
+
 /// What the description of every built-in model has in common.
 Component model(std::string name, std::string help, std::vector<Parameter> parameters,
                 std::function<ModelParts(const Condition&)> parts) {
@@ -84,6 +115,7 @@ Component model(std::string name, std::string help, std::vector<Parameter> param
       .help = std::move(help),
       .parameters = with_start(std::move(parameters)),
       .parts = std::move(parts),
+      .check = begins_twice,
   };
 }
 
@@ -137,6 +169,7 @@ Component vit() {
       },
       [](const Condition& condition) { return vit_parts(condition.integer("model.depth")); });
   vit.check = [](const std::map<std::string, Value>& parameters) -> std::string {
+    if (auto twice = begins_twice(parameters); !twice.empty()) return twice;
     const auto width = parameters.at("width").as_int();
     const auto heads = parameters.at("heads").as_int();
     if (width % heads == 0) return {};

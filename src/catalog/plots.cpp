@@ -73,6 +73,13 @@ std::string check_heatmap(const std::map<std::string, Value>& parameters) {
   return check_place(parameters);
 }
 
+/// The best of every strength by itself would be a curve of no network.
+std::string check_robustness(const std::map<std::string, Value>& parameters) {
+  if (parameters.at("at") == Value("best"))
+    return "a curve over strengths is of one state: write \"last\", \"1200\" or \"epoch:5\"";
+  return check_place(parameters);
+}
+
 }  // namespace
 
 void add_plots(Schema& schema) {
@@ -162,6 +169,21 @@ void add_plots(Schema& schema) {
                          .selects = Selects::Metric,
                      },
                      across()},
+  });
+  schema.add({
+      .family = Family::Plot,
+      .name = "robustness",
+      .help = "A score under noise on the weights against the noise's strength: replicates thin, "
+              "their mean thick with its 95% interval, the control black.",
+      .parameters = {{
+                         .name = "metric",
+                         .type = Type::String,
+                         .help = "Which score, without the strengths: \"test.accuracy\" for "
+                                 "test.accuracy@0.1 and the like.",
+                         .selects = Selects::Metrics,
+                     },
+                     place()},
+      .check = check_robustness,
   });
 }
 

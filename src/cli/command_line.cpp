@@ -128,6 +128,7 @@ std::unique_ptr<CLI::App> make_command_line(Context& context) {
   add_audit(*app, context);
   add_report(*app, context);
   add_export(*app, context);
+  add_import(*app, context);
   add_verify(*app, context);
   add_gc(*app, context);
   add_list(*app, context);

@@ -76,6 +76,7 @@ void add_query(CLI::App& app, Context& context);
 void add_audit(CLI::App& app, Context& context);
 void add_report(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
+void add_import(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
 void add_gc(CLI::App& app, Context& context);
 void add_list(CLI::App& app, Context& context);

@@ -94,7 +94,7 @@ class Completer {
     const std::string name = option.get_name();
     if (name == "--color") {
       for (const char* when : {"auto", "always", "never"}) offer(when);
-    } else if (is_one_of(name, {"--store", "--data", "--out"})) {
+    } else if (is_one_of(name, {"--store", "--data", "--out", "--robustness"})) {
       offer(kFolders);
     } else if (name == "--plugin") {
       offer(kAnyFiles);
@@ -119,6 +119,8 @@ class Completer {
       if (name == "describe") components();
     } else if (name == "completion") {
       for (const char* shell : {"bash", "zsh", "fish"}) offer(shell);
+    } else if (name == "import") {
+      if (positionals_.empty()) offer(kAnyFiles);
     } else if (is_one_of(name, {"check", "plan", "run", "show", "plot", "status", "query", "export",
                                 "verify", "gc"})) {
       if (positionals_.empty())

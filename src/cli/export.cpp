@@ -15,6 +15,7 @@
 #include "cli/cells.h"
 #include "cli/commands.h"
 #include "cli/experiment_arguments.h"
+#include "cli/export_robustness.h"
 #include "cli/find_trial.h"
 #include "cli/row_writer.h"
 #include "cli/wording.h"
@@ -34,6 +35,7 @@ struct Options {
   std::string table;  // a view; empty: `results`
   std::string format;
   bool spreadsheet = false;
+  fs::path robustness;  // a folder
   fs::path to;
   bool force = false;
 };
@@ -247,10 +249,14 @@ ExitCode export_rows(Context& context, const Options& options) {
 
 ExitCode run_export(Context& context, const Options& options) {
   if (!options.checkpoint.empty()) return export_checkpoint(context, options);
+  if (!options.robustness.empty())
+    return export_robustness(context, options.arguments, options.robustness);
   if (!options.table.empty() || !options.format.empty() || options.spreadsheet)
     return export_rows(context, options);
-  throw Error(ExitCode::Usage, "it is not said what to export",
-              "--checkpoint TRIAL, or --table results; `perturb export --help` shows examples");
+  throw Error(
+      ExitCode::Usage, "it is not said what to export",
+      "--checkpoint TRIAL, --table results, or --robustness FOLDER; `perturb export --help` "
+      "shows examples");
 }
 
 }  // namespace
@@ -262,12 +268,15 @@ void add_export(CLI::App& app, Context& context) {
       "the rows of the view of that name as the file was last run: NaN is empty (CSV) or null, "
       "and\n"
       "every number reads back as the same 64 bits. `perturb show FILE --csv` writes the "
-      "statistics.\n\n"
+      "statistics.\n"
+      "--robustness merges what noise on the weights does to networks trained with and without it\n"
+      "into summary.csv, sweep.csv and results.json of a folder (docs/robustness.md).\n\n"
       "Examples:\n"
       "  perturb export momentum.toml --checkpoint 3 -o control.safetensors\n"
       "  perturb export --store results --checkpoint 5f1c20 --step 1200\n"
       "  perturb export momentum.toml --table results -o momentum.csv\n"
-      "  perturb export momentum.toml --table contrasts --format jsonl");
+      "  perturb export momentum.toml --table contrasts --format jsonl\n"
+      "  perturb export mnist.toml --robustness results");
   auto options = std::make_shared<Options>();
   options->arguments.add_to(*command);
   command->get_option("FILE")->required(false);
@@ -281,13 +290,14 @@ void add_export(CLI::App& app, Context& context) {
       ->needs(checkpoint)
       ->type_name("N");
   const std::vector<std::string> tables = {"results", "contrasts"};
-  command
-      ->add_option("--table", options->table,
-                   "results: every value; contrasts: every value of an intervention beside its "
-                   "control's")
-      ->excludes(checkpoint)
-      ->check(CLI::IsMember(tables))
-      ->type_name("TABLE");
+  auto* table =
+      command
+          ->add_option("--table", options->table,
+                       "results: every value; contrasts: every value of an intervention beside its "
+                       "control's")
+          ->excludes(checkpoint)
+          ->check(CLI::IsMember(tables))
+          ->type_name("TABLE");
   const std::vector<std::string> formats = {"csv", "jsonl"};
   auto* format = command
                      ->add_option("--format", options->format,
@@ -295,17 +305,26 @@ void add_export(CLI::App& app, Context& context) {
                      ->excludes(checkpoint)
                      ->check(CLI::IsMember(formats))
                      ->type_name("FORMAT");
-  command
-      ->add_flag("--spreadsheet", options->spreadsheet,
-                 "CSV in which no text is taken for a formula: one that looks like it gets a ' "
-                 "before it")
-      ->excludes(checkpoint)
-      ->excludes(format);
-  command
-      ->add_option("-o,--output", options->to,
-                   "Where to; else tables go to stdout, and a checkpoint to TRIAL-N.safetensors")
-      ->type_name("OUT");
-  command->add_flag("--force", options->force, "Replace the file that is there");
+  auto* spreadsheet =
+      command
+          ->add_flag("--spreadsheet", options->spreadsheet,
+                     "CSV in which no text is taken for a formula: one that looks like it gets a ' "
+                     "before it")
+          ->excludes(checkpoint)
+          ->excludes(format);
+  auto* output = command
+                     ->add_option("-o,--output", options->to,
+                                  "Where to; else tables go to stdout, and a checkpoint to "
+                                  "TRIAL-N.safetensors")
+                     ->type_name("OUT");
+  auto* force = command->add_flag("--force", options->force, "Replace the file that is there");
+  auto* robustness = command
+                         ->add_option("--robustness", options->robustness,
+                                      "Merge accuracies under noise on the weights into the "
+                                      "files of this folder")
+                         ->type_name("FOLDER");
+  for (CLI::Option* other : {checkpoint, table, format, spreadsheet, output, force})
+    robustness->excludes(other);
   context.on(command, [&context, options] { return run_export(context, *options); });
 }
 

@@ -19,7 +19,8 @@ void SummaryArguments::add_selection_to(CLI::App& command) {
   command
       .add_option("--metric", metrics,
                   "Metrics to show, by label; auc(LABEL) is the mean over epochs, "
-                  "steps_to(LABEL,X) the first step that reaches X; else test.accuracy and "
+                  "steps_to(LABEL,X) the first step that reaches X, noise_auc(LABEL) and "
+                  "noise_half(LABEL,CHANCE) sum up a score under noise; else test.accuracy and "
                   "test.loss")
       ->allow_extra_args(false)
       ->type_name("NAME[,NAME]");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <fstream>
 #include <limits>
 #include <optional>
 #include <set>
@@ -230,15 +231,16 @@ std::uint64_t claimed_bytes(const StoredTensor& tensor) {
   return empty ? 0 : static_cast<std::uint64_t>(bytes);
 }
 
-std::uint64_t header_length(std::string_view bytes) {
-  if (bytes.size() < kLengthBytes)
-    refuse(fmt::format("it starts with 8 bytes, here are {}", bytes.size()));
+/// Of a file of `size` bytes that begins with `bytes`, 8 of them if there are so many.
+std::uint64_t header_length(std::string_view bytes, std::uint64_t size) {
+  if (size < kLengthBytes || bytes.size() < kLengthBytes)
+    refuse(fmt::format("it starts with 8 bytes, here are {}", size));
   std::uint64_t length = 0;
   for (std::size_t i = kLengthBytes; i-- > 0;)
     length = length << 8 | static_cast<unsigned char>(bytes[i]);
   if (length > kLargestHeader)
     refuse(fmt::format("its header claims {} bytes, and 16 MiB are the most", length));
-  if (length > bytes.size() - kLengthBytes) refuse("it ends in its header");
+  if (length > size - kLengthBytes) refuse("it ends in its header");
   return length;
 }
 
@@ -249,6 +251,38 @@ HeaderReader read_header(std::string_view header) {
   HeaderReader reader;
   if (!Json::sax_parse(header, &reader)) refuse("its header is no JSON");
   return reader;
+}
+
+/// The tensors of a header, once all that it claims of `size` bytes of data is true. Their bytes
+/// are null where `data` is.
+Safetensors checked(HeaderReader header, std::uint64_t size, const char* data) {
+  // Stable: empty tensors at one place stay as they were written.
+  std::stable_sort(header.entries.begin(), header.entries.end(),
+                   [](const Entry& a, const Entry& b) {
+                     return std::tie(a.begin, a.end) < std::tie(b.begin, b.end);
+                   });
+  Safetensors file;
+  file.metadata = std::move(header.metadata);
+  file.tensors.reserve(header.entries.size());
+  std::uint64_t at = 0;
+  for (Entry& entry : header.entries) {
+    const std::string name = shown(entry.tensor.name);
+    if (entry.begin > entry.end) refuse(fmt::format("the tensor {} ends before it begins", name));
+    if (entry.begin != at) {
+      refuse(fmt::format("the tensor {} begins at byte {} of the data, where {} was due", name,
+                         entry.begin, at));
+    }
+    if (entry.end > size) refuse(fmt::format("the tensor {} ends after the end of the file", name));
+    if (claimed_bytes(entry.tensor) != entry.end - entry.begin) {
+      refuse(fmt::format("the tensor {} has {} bytes, which is not what its shape and {} ask for",
+                         name, entry.end - entry.begin, entry.tensor.dtype));
+    }
+    if (data) entry.tensor.bytes = {data + entry.begin, entry.end - entry.begin};
+    at = entry.end;
+    file.tensors.push_back(std::move(entry.tensor));
+  }
+  if (at != size) refuse(fmt::format("{} bytes after its last tensor", size - at));
+  return file;
 }
 
 std::string quoted(const std::string& text) {
@@ -298,38 +332,25 @@ std::string write_safetensors(const std::vector<StoredTensor>& tensors,
 }
 
 Safetensors read_safetensors(std::string_view bytes) {
-  const std::uint64_t length = header_length(bytes);
-  HeaderReader header = read_header(bytes.substr(kLengthBytes, length));
+  const std::uint64_t length = header_length(bytes, bytes.size());
   const std::string_view data = bytes.substr(kLengthBytes + length);
+  return checked(read_header(bytes.substr(kLengthBytes, length)), data.size(), data.data());
+}
 
-  // Stable: empty tensors at one place stay as they were written.
-  std::stable_sort(header.entries.begin(), header.entries.end(),
-                   [](const Entry& a, const Entry& b) {
-                     return std::tie(a.begin, a.end) < std::tie(b.begin, b.end);
-                   });
-  Safetensors file;
-  file.metadata = std::move(header.metadata);
-  file.tensors.reserve(header.entries.size());
-  std::uint64_t at = 0;
-  for (Entry& entry : header.entries) {
-    const std::string name = shown(entry.tensor.name);
-    if (entry.begin > entry.end) refuse(fmt::format("the tensor {} ends before it begins", name));
-    if (entry.begin != at) {
-      refuse(fmt::format("the tensor {} begins at byte {} of the data, where {} was due", name,
-                         entry.begin, at));
-    }
-    if (entry.end > data.size())
-      refuse(fmt::format("the tensor {} ends after the end of the file", name));
-    if (claimed_bytes(entry.tensor) != entry.end - entry.begin) {
-      refuse(fmt::format("the tensor {} has {} bytes, which is not what its shape and {} ask for",
-                         name, entry.end - entry.begin, entry.tensor.dtype));
-    }
-    entry.tensor.bytes = data.substr(entry.begin, entry.end - entry.begin);
-    at = entry.end;
-    file.tensors.push_back(std::move(entry.tensor));
-  }
-  if (at != data.size()) refuse(fmt::format("{} bytes after its last tensor", data.size() - at));
-  return file;
+Safetensors read_safetensors_header(const std::filesystem::path& file) {
+  std::error_code error;
+  const std::uint64_t size = std::filesystem::file_size(file, error);
+  std::ifstream stream(file, std::ios::binary);
+  const auto read = [&](std::uint64_t count) {
+    std::string bytes(count, '\0');
+    if (error || !stream.read(bytes.data(), static_cast<std::streamsize>(count)))
+      throw Error(ExitCode::Disk, "cannot read " + file.string(),
+                  "check that it is there, and its permissions");
+    return bytes;
+  };
+  const std::uint64_t length =
+      header_length(read(std::min<std::uint64_t>(size, kLengthBytes)), size);
+  return checked(read_header(read(length)), size - kLengthBytes - length, nullptr);
 }
 
 }  // namespace perturb

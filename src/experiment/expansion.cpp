@@ -65,6 +65,12 @@ Condition Experiment::State::prototype(const Point& choice,
 }
 
 Condition Experiment::State::condition(const Point& point) const {
+  auto out = as_said(point);
+  resolve_weights(out);
+  return out;
+}
+
+Condition Experiment::State::as_said(const Point& point) const {
   Condition out =
       prototypes.size() == 1 ? prototypes.begin()->second : prototypes.at(kinds_of(point));
   for (const auto* setting : point) {
@@ -173,6 +179,7 @@ Trial Experiment::State::trial(std::size_t variation, std::size_t number) const 
     draw(out);
   }
   out.timeline = timeline(out.condition, out.operations);
+  for (auto& stretch : out.timeline.stretches) resolve_weights(stretch.condition);
   resolve_horizon(out.timeline);
   out.from = predecessor(out.condition, out.start());
   std::optional<Digest> begun;

@@ -45,32 +45,11 @@ std::string misfit(const Schema& schema, const Condition& own, const Condition& 
 
 }  // namespace
 
-std::vector<std::pair<Place, std::string>> Experiment::State::references() const {
-  std::vector<std::pair<Place, std::string>> all;
-  const auto add = [&](const Place& place, const Value& value) {
-    if (value.is_string() && !value.as_string().empty()) all.emplace_back(place, value.as_string());
-  };
-  if (const auto base = declared.base.find(std::string(kFrom)); base != declared.base.end())
-    add(base->second.place, base->second.value);
-  const auto add_levels = [&](const Grid& grid, const std::string& path) {
-    for (const auto& axis : grid.axes) {
-      for (const auto& choice : axis.choices) {
-        for (const auto& setting : choice) {
-          if (setting.path == path) add(setting.level.place, setting.level.value);
-        }
-      }
-    }
-  };
-  add_levels(declared.variations, std::string(kFrom));
-  for (const auto& entered : declared.interventions)
-    add_levels(entered.grid, "set." + std::string(kFrom));
-  return all;
-}
-
 void Experiment::State::open_links(const ExperimentLookup& lookup, Problems& problems) {
-  for (const auto& [place, reference] : references()) {
-    if (!links.contains(reference)) open_link(reference, place, lookup, problems);
-  }
+  each_said(std::string(kFrom), [&](const Value& value, const Place& place) {
+    if (!value.as_string().empty() && !links.contains(value.as_string()))
+      open_link(value.as_string(), place, lookup, problems);
+  });
   if (!problems.any()) check_names(problems);
 }
 
@@ -105,6 +84,10 @@ void Experiment::State::check_names(Problems& problems) const {
   if (others.empty()) return;
   std::map<std::string, std::set<std::filesystem::path>> by_name;
   gather(others, by_name);
+  Place first;
+  each_said(std::string(kFrom), [&](const Value&, const Place& place) {
+    if (!first.source) first = place;
+  });
   for (const auto& [name, files] : by_name) {
     if (files.size() == 1 && name != declared.name) continue;
     problems.error(

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "perturb/core/name_pattern.h"
+#include "perturb/experiment/noise_curve.h"
 
 namespace perturb {
 namespace {
@@ -876,6 +877,11 @@ class Reader {
     const bool there = std::any_of(labels.begin(), labels.end(), [&](const std::string& label) {
       return label == text || (selects == Selects::Metrics && matches(text, label));
     });
+    // A noise curve is several metrics under one name, which need be none of theirs.
+    const std::vector<NoiseCurve> curves = noise_curves(out_.metrics);
+    if (selects == Selects::Metrics &&
+        std::ranges::find(curves, text, &NoiseCurve::name) != curves.end())
+      return;
     if (!there) {
       problems_.error(place, fmt::format("no metric \"{}\" is measured", text),
                       suggestion(text, labels));

@@ -15,6 +15,7 @@
 #include "experiment/grid.h"
 #include "experiment/link.h"
 #include "experiment/reader.h"
+#include "perturb/core/tensor_names.h"
 #include "perturb/experiment/experiment.h"
 
 namespace perturb {
@@ -55,6 +56,34 @@ struct Experiment::State {
 
   Condition condition(const Point& point) const;
 
+  /// The same without the digest of the file of weights.
+  Condition as_said(const Point& point) const;
+
+  // ---- weights from a file (weights.cpp)
+
+  /// What has to be known of a file of weights before anything is trained.
+  struct WeightsFacts {
+    Digest digest;                     ///< of the content
+    std::vector<NamedTensor> tensors;  ///< in the order of the file
+    std::string wrong;                 ///< why they cannot be read; empty when they can
+    std::string advice;                ///< what to do about that
+  };
+  const WeightsFacts& weights_facts(const std::string& file) const;
+
+  /// A file of weights is in force through its content.
+  void resolve_weights(Condition& condition) const;
+
+  /// Whether files of weights are there and have what the models are made of, by name.
+  void check_weights(Problems& problems) const;
+
+  using Said = std::function<void(const Value&, const Place&)>;
+  /// Every value of a field that the base, a variation or an intervention gives.
+  void each_said(const std::string& path, const Said& said) const;
+
+  void check_variation(const Point& point, Problems& problems) const;
+  void check_set(const Entered& entered, Problems& problems) const;
+  void check_fit(const Condition& condition, const Place& place, Problems& problems) const;
+
   std::pair<const Entered*, Point> alternative(std::size_t number) const;
 
   std::vector<Operation> operations(const Entered& entered, const Point& point,
@@ -93,10 +122,9 @@ struct Experiment::State {
   /// The variation whose control "control" or "trial:..." is for trials of a variation.
   std::optional<std::size_t> reference(const std::string& text, std::size_t variation) const;
 
-  // ---- references to other experiments
+  mutable std::map<std::string, WeightsFacts> weights;  // by file; guarded as facts are
 
-  /// Every reference that the file has, with its place.
-  std::vector<std::pair<Place, std::string>> references() const;
+  // ---- references to other experiments
 
   /// Reads the experiments that are referred to.
   void open_links(const ExperimentLookup& lookup, Problems& problems);

@@ -45,6 +45,8 @@ void Experiment::State::validate(const std::shared_ptr<const Source>& file, Prob
   check_links(problems);
   check_features(problems);
   check_patterns(problems);
+  check_weights(problems);
+  if (problems.any()) return;
   check_references(problems);
   if (problems.any()) return;
   check_windows(problems);

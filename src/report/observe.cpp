@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "perturb/experiment/noise_curve.h"
+#include "report/noise_reading.h"
 #include "report/stored_values.h"
 #include "report/walk.h"
 
@@ -46,6 +48,22 @@ std::vector<std::size_t> metrics_of(const std::vector<Quantity>& quantities) {
   std::vector<std::size_t> metrics;
   for (const Quantity& quantity : quantities) metrics.push_back(quantity.metric);
   return metrics;
+}
+
+/// A quantity, or the metrics of its noise curve as they are.
+struct Parts {
+  std::vector<double> strengths;  // empty: the quantity itself
+  std::vector<Quantity> quantities;
+};
+Parts parts_of(const Experiment& experiment, const Quantity& quantity) {
+  if (!quantity.of_noise()) return {{}, {quantity}};
+  const std::vector<MetricSpec>& metrics = experiment.metrics();
+  const NoiseCurve curve = noise_curve_of(metrics, quantity.metric);
+  Parts parts{curve.strengths, {}};
+  for (const std::size_t metric : curve.metrics)
+    parts.quantities.push_back(
+        {.label = metrics[metric].label, .metric = metric, .better = metrics[metric].better});
+  return parts;
 }
 
 class Observer {
@@ -208,7 +226,28 @@ class Observer {
 std::vector<Observation> observe(const Experiment& experiment, const Store& store,
                                  const std::vector<Digest>& trials, const std::vector<Step>& ends,
                                  const std::vector<Quantity>& quantities, const At& place) {
-  return Observer(experiment, store, trials, ends, quantities, place).finish();
+  std::vector<Parts> parts;
+  std::vector<Quantity> all;
+  for (const Quantity& quantity : quantities) {
+    parts.push_back(parts_of(experiment, quantity));
+    all.insert(all.end(), parts.back().quantities.begin(), parts.back().quantities.end());
+  }
+  auto observations = Observer(experiment, store, trials, ends, all, place).finish();
+  if (all.size() == quantities.size()) return observations;
+  for (Observation& observation : observations) {
+    std::span<const Reading> rest = observation.readings;
+    std::vector<Reading> readings;
+    for (std::size_t i = 0; i < quantities.size(); ++i) {
+      const auto of_it = rest.first(parts[i].quantities.size());
+      rest = rest.subspan(of_it.size());
+      readings.push_back(parts[i].strengths.empty()
+                             ? of_it.front()
+                             : noise_reading(quantities[i], parts[i].strengths,
+                                             parts[i].quantities.front().better, of_it));
+    }
+    observation.readings = std::move(readings);
+  }
+  return observations;
 }
 
 }  // namespace perturb

@@ -10,6 +10,7 @@
 
 #include "perturb/core/diagnostic.h"
 #include "perturb/core/error.h"
+#include "perturb/experiment/noise_curve.h"
 
 namespace perturb {
 
@@ -67,8 +68,68 @@ class Labels {
 
 [[noreturn]] void misread(const std::string& word) {
   throw Error(ExitCode::Usage, "cannot read the metric \"" + word + "\"",
-              "write LABEL, auc(LABEL) or steps_to(LABEL,NUMBER), in quotes for the shell: "
-              "'steps_to(test.accuracy,0.8)'");
+              "write LABEL, auc(LABEL), steps_to(LABEL,NUMBER), noise_auc(LABEL) or "
+              "noise_half(LABEL,CHANCE), in quotes for the shell: 'steps_to(test.accuracy,0.8)'");
+}
+
+/// "LABEL,NUMBER". A label may have a comma in it, the number has none.
+struct WithNumber {
+  std::string label;
+  double number = 0;
+};
+WithNumber with_number(std::string_view inside, const std::string& word) {
+  const std::size_t comma = inside.rfind(',');
+  if (comma == std::string_view::npos) misread(word);
+  const auto read = number<double>(trimmed(inside.substr(comma + 1)));
+  if (!read || !std::isfinite(*read)) misread(word);
+  return {std::string(trimmed(inside.substr(0, comma))), *read};
+}
+
+NoiseCurve curve_at(const Experiment& experiment, const std::string& name) {
+  const std::vector<NoiseCurve> all = noise_curves(experiment.metrics());
+  const auto found = std::ranges::find(all, name, &NoiseCurve::name);
+  if (found == all.end()) {
+    std::vector<std::string> names;
+    for (const NoiseCurve& curve : all) names.push_back(curve.name);
+    std::string advice = did_you_mean(nearest(name, names));
+    if (advice.empty())
+      advice = names.empty()
+                   ? R"([[metrics]] with kind = "noisy-accuracy", strength = [0, 0.1, 0.5] does)"
+                   : fmt::format("under noise it measures {}", fmt::join(names, ", "));
+    throw Error(ExitCode::Usage, "the experiment does not measure \"" + name + "\" under noise",
+                advice);
+  }
+  if (found->strengths.size() < 2)
+    throw Error(ExitCode::Usage,
+                fmt::format("\"{}\" is measured at one strength of noise alone", name),
+                "more of them make a curve: strength = [0, 0.1, 0.5]");
+  return *found;
+}
+
+Quantity noise_auc(const std::string& label, const Experiment& experiment) {
+  const NoiseCurve curve = curve_at(experiment, label);
+  const std::size_t first = curve.metrics.front();
+  return {.kind = Quantity::Kind::NoiseAuc,
+          .label = "noise_auc(" + label + ")",
+          .metric = first,
+          .better = experiment.metrics()[first].better};
+}
+
+Quantity noise_half(const WithNumber& said, const Experiment& experiment) {
+  const NoiseCurve curve = curve_at(experiment, said.label);
+  if (curve.strengths.front() != 0)
+    throw Error(ExitCode::Usage,
+                fmt::format("\"{}\" is not measured without noise, so that nobody knows what half "
+                            "of its gain is",
+                            said.label),
+                "a strength of 0 measures it: strength = [0, 0.1, 0.5]");
+  const std::size_t first = curve.metrics.front();
+  const bool directed = experiment.metrics()[first].better != Better::Neither;
+  return {.kind = Quantity::Kind::NoiseHalf,
+          .label = fmt::format("noise_half({},{})", said.label, said.number),
+          .metric = first,
+          .threshold = said.number,
+          .better = directed ? Better::Higher : Better::Neither};
 }
 
 Quantity derived(const std::string& word, const Experiment& experiment, const Labels& labels) {
@@ -77,6 +138,8 @@ Quantity derived(const std::string& word, const Experiment& experiment, const La
   const std::string name(trimmed(std::string_view(word).substr(0, open)));
   const std::string_view inside =
       trimmed(std::string_view(word).substr(open + 1, word.size() - open - 2));
+  if (name == "noise_auc") return noise_auc(std::string(inside), experiment);
+  if (name == "noise_half") return noise_half(with_number(inside, word), experiment);
   if (name == "auc") {
     const std::string label(inside);
     const std::size_t metric = labels.at(label);
@@ -86,22 +149,20 @@ Quantity derived(const std::string& word, const Experiment& experiment, const La
             .better = experiment.metrics()[metric].better};
   }
   if (name != "steps_to") {
-    const std::string near = did_you_mean(nearest(name, {"auc", "steps_to"}));
+    const std::string near =
+        did_you_mean(nearest(name, {"auc", "steps_to", "noise_auc", "noise_half"}));
     throw Error(ExitCode::Usage, "there is no \"" + name + "\" of a metric",
-                near.empty() ? "there are auc(LABEL) and steps_to(LABEL,NUMBER)" : near);
+                near.empty() ? "there are auc(LABEL), steps_to(LABEL,NUMBER), noise_auc(LABEL) and "
+                               "noise_half(LABEL,CHANCE)"
+                             : near);
   }
-  // A label may have a comma in it, the number has none.
-  const std::size_t comma = inside.rfind(',');
-  if (comma == std::string_view::npos) misread(word);
-  const auto threshold = number<double>(trimmed(inside.substr(comma + 1)));
-  if (!threshold || !std::isfinite(*threshold)) misread(word);
-  const std::string label(trimmed(inside.substr(0, comma)));
-  const std::size_t metric = labels.at(label);
+  const WithNumber said = with_number(inside, word);
+  const std::size_t metric = labels.at(said.label);
   const bool directed = experiment.metrics()[metric].better != Better::Neither;
   return {.kind = Quantity::Kind::StepsTo,
-          .label = fmt::format("steps_to({},{})", label, *threshold),
+          .label = fmt::format("steps_to({},{})", said.label, said.number),
           .metric = metric,
-          .threshold = *threshold,
+          .threshold = said.number,
           .better = directed ? Better::Lower : Better::Neither};
 }
 
@@ -115,9 +176,12 @@ Quantity read(const std::string& text, const Experiment& experiment, const Label
 }
 
 void check_makes_sense(const Quantity& quantity, const At& place) {
-  if (quantity.kind != Quantity::Kind::Value && place.kind != At::Kind::Last)
+  if (quantity.of_run() && place.kind != At::Kind::Last)
     throw Error(ExitCode::Usage, quantity.label + " is of the whole run, not of one place in it",
                 "leave out --at, or ask for the metric itself");
+  if (quantity.of_noise() && place.kind == At::Kind::Best)
+    throw Error(ExitCode::Usage, quantity.label + " is of one state, and has no best one",
+                "--at last, --at STEP or --at epoch:N say where to look");
   if (place.kind == At::Kind::Best && quantity.better == Better::Neither)
     throw Error(ExitCode::Usage,
                 "\"" + quantity.label + "\" has no best value: neither higher nor lower is better",
@@ -279,7 +343,7 @@ std::int64_t states_asked_for(const Every& every, Step end, double epochs) {
 }
 
 std::string where(const Quantity& quantity, const At& place) {
-  if (quantity.kind != Quantity::Kind::Value) return "over the run";
+  if (quantity.of_run()) return "over the run";
   switch (place.kind) {
     case At::Kind::Last:
       return "at the end of the run";

@@ -90,8 +90,7 @@ Json json_replicate(const Summary& summary, const Replicate& replicate) {
         {"difference", json_number(reading.value - reading.control)},
         {"measured", reading.lack != Reading::Lack::Unmeasured},
         {"never", reading.lack == Reading::Lack::Never}};
-    const bool of_one_state = summary.quantities[i].kind == Quantity::Kind::Value;
-    if (of_one_state && reading.lack == Reading::Lack::None)
+    if (!summary.quantities[i].of_run() && reading.lack == Reading::Lack::None)
       metrics[summary.quantities[i].label].update(
           {{"step", reading.step}, {"epoch", reading.epoch}});
   }
@@ -212,8 +211,7 @@ std::string to_csv(const Summary& summary, const std::vector<Replicate>& replica
     const SummaryRow& row = summary.rows[replicate.row];
     for (std::size_t i = 0; i < summary.quantities.size(); ++i) {
       const Reading& reading = replicate.readings[i];
-      const bool placed = summary.quantities[i].kind == Quantity::Kind::Value &&
-                          reading.lack == Reading::Lack::None;
+      const bool placed = !summary.quantities[i].of_run() && reading.lack == Reading::Lack::None;
       std::vector<std::string> line = row.levels;
       line.insert(line.end(), replicate.levels.begin(), replicate.levels.end());
       line.insert(line.end(),

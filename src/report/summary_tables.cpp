@@ -107,6 +107,7 @@ struct Said {
   bool drawn = false;
   bool one_control = false;
   bool never = false;
+  bool kept = false;  // half of the gain, under all the noise that there was
   bool neither = false;
 
   explicit Said(const Summary& summary) {
@@ -121,7 +122,9 @@ struct Said {
         if (!few && cell.against.p && least_holm(cell) > 0.05) few = &cell;
         drawn = drawn || (cell.against.p && n > kExactSigns);
         one_control = one_control || (cell.one_control && n > 1);
-        never = never || cell.never > 0;
+        const bool noise = summary.quantities[i].of_noise();
+        never = never || (cell.never > 0 && !noise);
+        kept = kept || (cell.never > 0 && noise);
         neither = neither || (n > 0 && summary.quantities[i].better == Better::Neither);
       }
     }
@@ -193,6 +196,9 @@ std::vector<std::string> notes(const Summary& summary) {
   add(summary.place.kind == At::Kind::Best,
       "Each trial's best is chosen by the value itself, which flatters all of them.");
   add(said.never, "never: the threshold was not reached; means are over those that reached it.");
+  add(said.kept,
+      "never: half of the gain was not lost at any strength of noise that was measured; means are "
+      "over those that lost it.");
   add(said.compared,
       "Differences are paired with the control of the same variation; several to one control "
       "are averaged first.");

@@ -16,6 +16,9 @@ void Walk::add(Step step, double epoch, double value) {
       return add_area(epoch, value);
     case Quantity::Kind::StepsTo:
       return add_crossing(step, value);
+    case Quantity::Kind::NoiseAuc:
+    case Quantity::Kind::NoiseHalf:
+      break;  // of several metrics, each of which has a walk of its own
   }
 }
 

@@ -19,6 +19,7 @@
 #include "perturb/train/task.h"
 #include "train/augmentation.h"
 #include "train/finite_watch.h"
+#include "train/starting_weights.h"
 
 namespace perturb {
 namespace {
@@ -35,7 +36,7 @@ struct Session::Twin {
        c10::Device device)
       : start(start_),
         task(registries.tasks.at(start.text("task.kind"))(start)),
-        state(task->start({start, data, registries}), device),
+        state(started(*task, {start, data, registries}), device),
         initial(state.parameters().clone()) {}
 
   Condition start;
@@ -102,7 +103,7 @@ std::vector<Model*> Session::Parts::start_task() {
                 "did its files change while the run was going on?");
   }
   task = registries.tasks.at(condition.text("task.kind"))(condition);
-  return task->start({condition, data, registries});
+  return started(*task, {condition, data, registries});
 }
 
 Session::Parts::Parts(const Assignment& assignment_, const Registries& registries_,

@@ -134,7 +134,8 @@ TEST_CASE("the first release has what its experiments need") {
               "agreement", "kl-divergence", "loss-barrier", "cka", "gradient-norm",
               "hessian-eigenvalue", "hessian-trace", "sharpness", "noisy-loss", "noisy-accuracy"});
   CHECK(schema.names(Family::Plot) == Names{"curves", "contrasts", "heatmap", "dose-response",
-                                            "layers", "histogram", "scatter", "grid"});
+                                            "layers", "histogram", "scatter", "grid",
+                                            "robustness"});
 }
 
 TEST_CASE("components are named and explained") {

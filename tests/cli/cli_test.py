@@ -23,7 +23,7 @@ ROOT = HERE.parents[1]
 GOLDEN = HERE / "golden"
 COMMANDS = [
     "check", "plan", "run", "status", "why", "show", "plot", "diff", "query",
-    "report", "export", "verify", "audit", "gc",
+    "report", "export", "import", "verify", "audit", "gc",
     "list", "describe", "data", "doctor", "completion",
 ]
 LIMIT = 120  # seconds; a bound on what hangs, not a measurement

@@ -8,6 +8,7 @@
 
 #include "perturb/catalog/catalog.h"
 #include "perturb/core/random.h"
+#include "perturb/experiment/noise_curve.h"
 #include "perturb/plan/declaration.h"
 
 namespace {
@@ -286,5 +287,32 @@ TEST_CASE("the reference experiments have the trials that they should") {
     CHECK(read.unsupported().empty());
     CHECK(read.warnings().empty());
     CHECK_FALSE(read.description().empty());
+  }
+}
+
+TEST_CASE("the experiments about robustness have five architectures, two regimes and three seeds") {
+  for (const char* file : {"mnist", "fashion_mnist", "cifar10", "sanity"}) {
+    CAPTURE(file);
+    const auto load = [&](const std::vector<std::string>& overrides) {
+      return Experiment::load(
+          std::string("experiments/robustness/") + file + ".toml", overrides, schema(),
+          [](const Condition&) { return DataFacts{.train = 60'000, .test = 10'000}; });
+    };
+    const Experiment read = load({});
+    const bool whole = std::string_view(file) != "sanity";
+    CHECK(read.trials() == (whole ? 30 : 2));
+    CHECK(make_plan(read, Store::in_memory()).distinct == read.trials());
+    CHECK(read.unsupported().empty());
+    CHECK(read.warnings().empty());
+    CHECK_FALSE(read.description().empty());
+    // The recipe: batches of 128, ten epochs, and a sweep of seven strengths for both scores.
+    const Trial trial = read.trial(0);
+    CHECK(trial.condition.integer("data.batch_size") == 128);
+    CHECK(trial.condition.text("optimizer.kind") == "adam");
+    CHECK(read.end(trial) == (whole ? 10 : 1) * 469);
+    for (const NoiseCurve& curve : noise_curves(read.metrics()))
+      CHECK(curve.strengths == std::vector<double>{0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5});
+    CHECK(noise_curves(read.metrics()).size() == 2);
+    if (whole) CHECK(load({"model.kind=mlp-small,cnn", "train.epochs=1"}).trials() == 12);
   }
 }

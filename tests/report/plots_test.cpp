@@ -62,6 +62,9 @@ layers = "fc1*"
 [[metrics]]
 kind = "weight-norm"
 layers = "fc2*"
+[[metrics]]
+kind = "noisy-accuracy"
+strength = [0, 0.01, 0.1, 0.5]
 )";
 
 /// One trial of each: nothing has an interval.
@@ -76,6 +79,9 @@ when = "init"
 [[metrics]]
 kind = "weight-norm"
 layers = "fc1*"
+[[metrics]]
+kind = "noisy-accuracy"
+strength = [0, 0.2]
 )";
 
 using MakeValue = std::function<double(std::size_t number, std::size_t metric, double epoch)>;
@@ -84,14 +90,24 @@ using MakeValue = std::function<double(std::size_t number, std::size_t metric, d
 /// effect of what is done. From integers, so that they are the same everywhere.
 double some_value(const Experiment& experiment, std::size_t number, std::size_t metric,
                   double epoch) {
+  const MetricSpec& spec = experiment.metrics()[metric];
+  const auto strength = spec.parameters.find("strength");
+  if (strength != spec.parameters.end()) {
+    const auto whole = std::ranges::find(experiment.metrics(), "test.accuracy", &MetricSpec::label);
+    const auto at = static_cast<std::size_t>(whole - experiment.metrics().begin());
+    return some_value(experiment, number, at, epoch) / (1 + strength->second.as_float());
+  }
+  // Where a metric stands is part of its values: those under noise came later, and are not counted.
+  for (std::size_t before = metric; before-- > 0;)
+    metric -= experiment.metrics()[before].parameters.contains("strength") ? 1 : 0;
   const std::size_t stride = 1 + experiment.alternatives();
   const std::size_t seed = (number / stride * 7919 + 13) % 101;
   const std::size_t noise = (number * 7907 + metric * 31 + 5) % 97;
   const double effect = static_cast<double>(number % stride) * 0.02;
   const double share = epoch / (epoch + 1) - effect + static_cast<double>(seed) / 2000 +
                        static_cast<double>(noise) / 5000;
-  const bool loss = experiment.metrics()[metric].label.ends_with("loss");
-  if (experiment.metrics()[metric].label.starts_with("weight")) return 3 + 2 * share;
+  const bool loss = spec.label.ends_with("loss");
+  if (spec.label.starts_with("weight")) return 3 + 2 * share;
   return loss ? 1.5 - share : share;
 }
 
@@ -159,6 +175,7 @@ const std::vector<std::vector<std::string>>& kinds() {
       {"kind=histogram", "metric=test.loss"},
       {"kind=scatter", "x=test.loss", "y=test.accuracy"},
       {"kind=grid", "x=step"},
+      {"kind=robustness", "metric=test.accuracy"},
   };
   return all;
 }
@@ -336,6 +353,41 @@ TEST_CASE("what curves and contrasts draw is what `show` says") {
     CHECK(std::get<double>(drawn[2]) == difference.mean);
     CHECK(std::get<double>(drawn[3]) == difference.mean_interval->low);
   }
+}
+
+TEST_CASE("robustness draws what `show` says at every strength, and each trial as it is") {
+  Fixture fixture;
+  fixture.keep_all();
+  const Figure figure = fixture.draw({"kind=robustness", "metric=test.accuracy"});
+  const std::vector<std::string> labels = {"test.accuracy@0", "test.accuracy@0.01",
+                                           "test.accuracy@0.1", "test.accuracy@0.5"};
+  const Results results = fixture.results();
+  const Summary& summary = results.summary({.metrics = labels});
+  REQUIRE(figure.data.rows.size() == summary.rows.size() * labels.size());
+  for (std::size_t i = 0; i < figure.data.rows.size(); ++i) {
+    const auto& drawn = figure.data.rows[i];
+    const Sample& sample = summary.rows[i / 4].cells[i % 4].value;
+    CHECK(std::get<double>(drawn[2]) == std::vector<double>{0, 0.01, 0.1, 0.5}[i % 4]);
+    CHECK(std::get<double>(drawn[4]) == sample.mean);
+    CHECK(std::get<double>(drawn[5]) == sample.mean_interval->low);
+  }
+  // A panel a momentum, a line a trial in it, and a scale on which 0 has a place.
+  REQUIRE(figure.spec["concat"].size() == 2);
+  const json& view = figure.spec["concat"][0];
+  CHECK(view["layer"][0]["data"]["values"].size() == 4 * 5 * 4);
+  CHECK(view["layer"][1]["encoding"]["x"]["scale"] == json{{"type", "symlog"}, {"constant", 0.01}});
+  CHECK(view["layer"][1]["encoding"]["color"]["scale"]["range"] == "category");
+}
+
+TEST_CASE("robustness of what is not measured under noise says how it would be") {
+  Fixture fixture;
+  fixture.keep_all();
+  const Figure figure = fixture.draw({"kind=robustness", "metric=test.loss"});
+  CHECK(figure.spec.is_null());
+  CHECK(figure.caption.find("\"noisy-loss\"") != std::string::npos);
+  CHECK_THROWS_AS(fixture.draw({"kind=robustness", "metric=test.los"}), InvalidExperiment);
+  CHECK_THROWS_AS(fixture.draw({"kind=robustness", "metric=test.accuracy", "at=best"}),
+                  InvalidExperiment);
 }
 
 TEST_CASE("captions count what is not drawn") {
@@ -543,7 +595,7 @@ TEST_CASE("the usual plots can all be drawn") {
   Fixture fixture;
   fixture.keep_all();
   const auto specs = default_plots(fixture.read);
-  CHECK(specs.size() == 6);
+  CHECK(specs.size() == 7);  // curves, contrasts and doses of two, and one under noise
   for (const PlotSpec& spec : specs) {
     const Figure figure = plotters().at(spec.kind)(spec, fixture.results());
     CHECK(figure.spec.is_object());

@@ -96,13 +96,14 @@ TEST_CASE("what is no quantity is said, with what was meant") {
         "train.accuracy, test.loss, test.accuracy");
   CHECK(error("acu(test.loss)") == "there is no \"acu\" of a metric | did you mean \"auc\"?");
   CHECK(error("median(test.loss)") ==
-        "there is no \"median\" of a metric | there are auc(LABEL) and steps_to(LABEL,NUMBER)");
+        "there is no \"median\" of a metric | there are auc(LABEL), steps_to(LABEL,NUMBER), "
+        "noise_auc(LABEL) and noise_half(LABEL,CHANCE)");
   for (const char* word :
        {"steps_to(test.loss)", "steps_to(test.loss,)", "steps_to(test.loss,x)",
         "steps_to(test.loss,nan)", "steps_to(test.loss,0.5", "auc(test.loss)x", "test.loss)"}) {
     CAPTURE(word);
     CHECK(error(word).starts_with("cannot read the metric \"" + std::string(word) +
-                                  "\" | write LABEL, auc(LABEL) or steps_to(LABEL,NUMBER)"));
+                                  "\" | write LABEL, auc(LABEL), steps_to(LABEL,NUMBER)"));
   }
 }
 

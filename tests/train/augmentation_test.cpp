@@ -89,5 +89,49 @@ TEST_CASE("an example's change depends on its number and the epoch, on nothing e
   CHECK_FALSE(at::equal(other(images, all_numbers(), 1, kCount), whole));
 }
 
+TEST_CASE("in training: the same bits from any step on, and only inside its window") {
+  if (!locate("fashion-mnist", data_folders({})).complete) {
+    MESSAGE("skipped: Fashion-MNIST is not on this machine");
+    return;
+  }
+  const std::string base = R"(
+[model]
+kind = "mlp"
+hidden = [8]
+[data]
+kind = "fashion-mnist"
+batch_size = 25
+train_examples = 100
+[optimizer]
+kind = "sgd"
+lr = 0.1
+[train]
+epochs = 3
+)";
+  const std::string window = "[[interventions]]\nset.data.flip = true\nset.data.crop_padding = 2\n";
+  const auto cut = [](Declared trial) {
+    trial.data.train = trial.data.train.first(100);
+    return trial;
+  };
+  const auto plain = cut(Declared(base));
+  const auto all_along = cut(Declared(base + window, 1));
+  const auto for_a_while = cut(Declared(base + window + "when = [5, 7]\n", 1));
+  CHECK_FALSE(at::equal(all_along.parameters(1), plain.parameters(1)));
+  CHECK(at::equal(for_a_while.parameters(5), plain.parameters(5)));
+  CHECK_FALSE(at::equal(for_a_while.parameters(6), plain.parameters(6)));
+
+  // A session that begins in the middle of an epoch draws what one that never stopped had drawn.
+  Progress progress;
+  Session first(all_along.assignment, builtins(), all_along.data);
+  first.advance(6, progress);
+  const auto state = first.state().snapshot();
+  auto later = all_along.assignment;
+  later.begin = 6;
+  Session second(later, builtins(), all_along.data);
+  second.restore(state);
+  second.advance(12, progress);
+  CHECK(at::equal(second.state().parameters(), all_along.parameters(12)));
+}
+
 }  // namespace
 }  // namespace perturb

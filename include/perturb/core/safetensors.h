@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <string_view>
@@ -44,5 +45,9 @@ std::string write_safetensors(const std::vector<StoredTensor>& tensors,
 /// Stricter than the reference implementation: a header of 16 MiB at most, no key twice, and no
 /// key in a tensor's entry but dtype, shape and data_offsets.
 Safetensors read_safetensors(std::string_view bytes);
+
+/// The same of a file of which no more than the header is read: `bytes` are null. Throws
+/// Error(Disk) where it cannot be read.
+Safetensors read_safetensors_header(const std::filesystem::path& file);
 
 }  // namespace perturb

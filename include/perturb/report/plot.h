@@ -59,7 +59,8 @@ using Plotter = std::function<Figure(const PlotSpec&, const Results&)>;
 Registry<Plotter> plotters();
 
 /// What is drawn of an experiment that asks for no plots: curves and contrasts of what `show`
-/// shows, and dose-response where an intervention has a numeric dose.
+/// shows, dose-response where an intervention has a numeric dose, and robustness of what is
+/// measured under noise.
 std::vector<PlotSpec> default_plots(const Experiment& experiment);
 
 /// The `config` of a specification, for a light or a dark page. All colours come from it; whoever

@@ -1,5 +1,6 @@
 // What a table is about: a metric at one place of the run, or a figure made of all its values
-// over the run. How they are found in a store is observe.h's business.
+// over the run, or of a score under noise at one place. How they are found in a store is
+// observe.h's business.
 #pragma once
 
 #include <cstddef>
@@ -15,16 +16,25 @@ namespace perturb {
 
 struct Quantity {
   enum class Kind {
-    Value,    ///< the metric at a At
-    Auc,      ///< area under the metric over epochs, divided by their range: its mean value
-    StepsTo,  ///< the first measured step at which the metric has reached the threshold
+    Value,      ///< the metric at a At
+    Auc,        ///< area under the metric over epochs, divided by their range: its mean value
+    StepsTo,    ///< the first measured step at which the metric has reached the threshold
+    NoiseAuc,   ///< area under a noise curve over strengths, divided by their range
+    NoiseHalf,  ///< the strength of noise at which half of the gain over chance is lost
   };
   Kind kind = Kind::Value;
   std::string label;       ///< "test.accuracy", "steps_to(test.accuracy,0.8)"
-  std::size_t metric = 0;  ///< in Experiment::metrics()
-  double threshold = 0;    ///< StepsTo: at least this, or at most where the metric is better lower
+  std::size_t metric = 0;  ///< in Experiment::metrics(); of a noise curve the first
+  /// StepsTo: at least this, or at most where the metric is better lower. NoiseHalf: chance's
+  /// score.
+  double threshold = 0;
   /// Of the quantity itself: few steps to somewhere good are better.
   Better better = Better::Neither;
+
+  /// Whether it is of the whole run; otherwise it is of one state.
+  bool of_run() const { return kind == Kind::Auc || kind == Kind::StepsTo; }
+  /// Whether it is made of the whole noise curve that `metric` is in.
+  bool of_noise() const { return kind == Kind::NoiseAuc || kind == Kind::NoiseHalf; }
 };
 
 /// Where in the run a metric is looked at. Only at states at which the experiment asks for it: a
@@ -47,9 +57,10 @@ At at_from(std::string_view text);
 /// `text` at its commas, but not at those inside parentheses.
 std::vector<std::string> split_metrics(std::string_view text);
 
-/// What is meant by these words: labels, auc(LABEL), steps_to(LABEL,NUMBER). No words:
-/// test.accuracy and test.loss, or else the first two metrics there are. Error(Usage) for what is
-/// not understood, not measured, or makes no sense at that place.
+/// What is meant by these words: labels, auc(LABEL), steps_to(LABEL,NUMBER), noise_auc(CURVE),
+/// noise_half(CURVE,CHANCE). No words: test.accuracy and test.loss, or else the first two metrics
+/// there are. Error(Usage) for what is not understood, not measured, or makes no sense at that
+/// place.
 std::vector<Quantity> quantities(const Experiment& experiment,
                                  const std::vector<std::string>& words, const At& place);
 

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "perturb/experiment/noise_curve.h"
 #include "perturb/report/quantity.h"
 #include "report/factors.h"
 #include "report/plots/dose.h"
@@ -34,6 +35,7 @@ Registry<Plotter> plotters() {
   all.add("histogram", plot_histogram);
   all.add("scatter", plot_scatter);
   all.add("grid", plot_grid);
+  all.add("robustness", plot_robustness);
   return all;
 }
 
@@ -49,6 +51,9 @@ std::vector<PlotSpec> default_plots(const Experiment& experiment) {
     for (const std::string& dose : doses(experiment))
       add("dose-response",
           {{"metric", quantity.label}, {"parameter", dose}, {"difference", false}, {"at", "last"}});
+  }
+  for (const NoiseCurve& curve : noise_curves(experiment.metrics())) {
+    if (curve.strengths.size() > 1) add("robustness", {{"metric", curve.name}, {"at", "last"}});
   }
   return all;
 }

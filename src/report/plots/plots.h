@@ -11,6 +11,7 @@ Figure plot_heatmap(const PlotSpec& spec, const Results& results);
 Figure plot_dose_response(const PlotSpec& spec, const Results& results);
 Figure plot_layers(const PlotSpec& spec, const Results& results);
 Figure plot_histogram(const PlotSpec& spec, const Results& results);
+Figure plot_robustness(const PlotSpec& spec, const Results& results);
 Figure plot_scatter(const PlotSpec& spec, const Results& results);
 Figure plot_grid(const PlotSpec& spec, const Results& results);
 
