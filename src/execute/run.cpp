@@ -2,6 +2,7 @@
 
 #include <set>
 #include <unordered_map>
+#include <utility>
 
 namespace perturb {
 
@@ -112,9 +113,16 @@ class Run {
 
  private:
   void start(std::size_t number) {
-    executor_.start({number, events_.assign(number, saved_)});
+    Assignment assignment = events_.assign(number, saved_);
     ++under_way_;
     if (events_.started) events_.started(number);
+    if (assignment.refused.empty()) return executor_.start({number, std::move(assignment)});
+    Event event{.number = number, .record = {}};
+    event.record.trial = assignment.trial.id;
+    event.record.outcome = Outcome::Failed;
+    event.record.step = assignment.begin;
+    event.record.message = std::move(assignment.refused);
+    take(event);
   }
 
   void take(const Event& event) {

@@ -45,10 +45,10 @@ std::shared_ptr<const Experiment> Ancestry::get(const fs::path& file) {
                 fmt::format("the first is {}", way_.front().filename().string()));
   }
   way_.push_back(whole);
-  struct Step {
+  struct Reading {
     std::vector<fs::path>& way;
-    ~Step() { way.pop_back(); }
-  } const step{way_};
+    ~Reading() { way.pop_back(); }
+  } const reading{way_};
   auto experiment = std::make_shared<const Experiment>(read_(shown(whole), lookup()));
   return known_.emplace(whole, std::move(experiment)).first->second;
 }

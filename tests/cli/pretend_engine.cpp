@@ -5,18 +5,23 @@
 // PERTURB_PRETEND_TEXTS  a JSON list of {name, text, hex}: a trial whose seeds.sample is i > 0
 // fails
 //                        with the i-th text (or the bytes that hex gives) as its message
+// PERTURB_PRETEND_SAVES  checkpoints are made, of a few bytes each, and what a trial begins with
+//                        is read
 // PERTURB_PRETEND_HOLD   while there is a file of that name, a stage goes no further than half way
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "perturb/core/error.h"
+#include "perturb/store/blobs.h"
 #include "perturb/train/engine.h"
 
 namespace perturb {
@@ -41,6 +46,10 @@ std::vector<std::string> texts_of(const char* file) {
 
 class PretendEngine final : public Engine {
  public:
+  explicit PretendEngine(const EngineOptions& options) {
+    if (std::getenv("PERTURB_PRETEND_SAVES")) blobs_.emplace(options.store);
+  }
+
   Numerics numerics(bool) const override {
     return {.libtorch = "none", .blas = "none", .cpu = "none", .fingerprint = R"({"pretend":1})"};
   }
@@ -54,6 +63,14 @@ class PretendEngine final : public Engine {
       record.outcome = Outcome::Failed;
       record.message = texts_[sample - 1];
       return record;
+    }
+    if (blobs_ && stage.from) {
+      try {
+        blobs_->get(stage.from->blob.value());
+      } catch (const Error&) {
+        record.start_lost = true;
+        return record;
+      }
     }
     for (Step step = stage.begin; step < stage.end; ++step) {
       if (2 * (step - stage.begin) >= stage.end - stage.begin) hold(progress);
@@ -77,6 +94,12 @@ class PretendEngine final : public Engine {
                                             (1 + static_cast<double>(due.step))});
       }
     }
+    for (const Save& save : stage.saves) {
+      if (!blobs_ || save.spare) continue;
+      const std::string bytes = "state " + save.state.hex();
+      record.saved.push_back({save.step, save.epoch, save.state, blobs_->put(bytes),
+                              static_cast<std::int64_t>(bytes.size())});
+    }
     record.outcome = Outcome::Done;
     return record;
   }
@@ -88,12 +111,13 @@ class PretendEngine final : public Engine {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 
+  std::optional<Blobs> blobs_;
   std::vector<std::string> texts_ = texts_of(std::getenv("PERTURB_PRETEND_TEXTS"));
 };
 
 }  // namespace
 }  // namespace perturb
 
-extern "C" perturb::Engine* perturb_engine(int version, const perturb::EngineOptions*) {
-  return version == perturb::kEngineVersion ? new perturb::PretendEngine() : nullptr;
+extern "C" perturb::Engine* perturb_engine(int version, const perturb::EngineOptions* options) {
+  return version == perturb::kEngineVersion ? new perturb::PretendEngine(*options) : nullptr;
 }

@@ -62,7 +62,7 @@ class Session {
   std::vector<double> measure(const std::vector<std::size_t>& metrics,
                               const Reference* other = nullptr, const Snapshot* state = nullptr);
   /// A state laid out as that other trial's are, for reading a checkpoint of it.
-  const FlatState& like(const Reference& other);
+  const FlatState& like(const Reference& trial);
 
  private:
   struct Twin;
