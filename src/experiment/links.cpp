@@ -45,23 +45,23 @@ std::string misfit(const Schema& schema, const Condition& own, const Condition& 
 
 }  // namespace
 
-void Experiment::State::open_links(const ExperimentLookup& lookup, Problems& problems) {
+void Experiment::State::open_links(const ExperimentLookup& read, Problems& problems) {
   each_said(std::string(kFrom), [&](const Value& value, const Place& place) {
     if (!value.as_string().empty() && !links.contains(value.as_string()))
-      open_link(value.as_string(), place, lookup, problems);
+      open_link(value.as_string(), place, read, problems);
   });
   if (!problems.any()) check_names(problems);
 }
 
 void Experiment::State::open_link(const std::string& reference, const Place& place,
-                                  const ExperimentLookup& lookup, Problems& problems) {
+                                  const ExperimentLookup& read, Problems& problems) {
   const auto file = Link::file_of(reference);
   auto known = std::find_if(others.begin(), others.end(),
                             [&](const OtherExperiment& other) { return other.file == file; });
   if (known == others.end()) {
-    if (!lookup) return problems.error(place, "another experiment cannot be read from here");
+    if (!read) return problems.error(place, "another experiment cannot be read from here");
     try {
-      others.push_back({file, lookup(file)});
+      others.push_back({file, read(file)});
     } catch (const InvalidExperiment& invalid) {
       for (const auto& diagnostic : invalid.diagnostics())
         problems.error(diagnostic.place, diagnostic.message, diagnostic.advice);
@@ -91,7 +91,7 @@ void Experiment::State::check_names(Problems& problems) const {
   for (const auto& [name, files] : by_name) {
     if (files.size() == 1 && name != declared.name) continue;
     problems.error(
-        references().front().first,
+        first,
         files.size() > 1
             ? fmt::format("two experiments that this one needs are called \"{}\"", name)
             : fmt::format("this experiment and one that it needs are both called \"{}\"", name),

@@ -127,9 +127,9 @@ struct Experiment::State {
   // ---- references to other experiments
 
   /// Reads the experiments that are referred to.
-  void open_links(const ExperimentLookup& lookup, Problems& problems);
+  void open_links(const ExperimentLookup& read, Problems& problems);
 
-  void open_link(const std::string& reference, const Place& place, const ExperimentLookup& lookup,
+  void open_link(const std::string& reference, const Place& place, const ExperimentLookup& read,
                  Problems& problems);
 
   /// Whether every experiment that this one needs can be told from the others by its name.
