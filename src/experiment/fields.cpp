@@ -337,6 +337,9 @@ std::optional<Value> coerce(const Node& node, const Parameter& p, const std::str
   if (p.type == Type::File && node.kind == Node::Kind::String) {
     return file(node, path, folder, problems);
   }
+  // Where references vary, one of them may be none.
+  if (p.type == Type::Reference && node.kind == Node::Kind::String && node.text.empty())
+    return Value("");
   if (p.type == Type::Reference && node.kind == Node::Kind::Table) {
     return reference(node, path, folder, problems);
   }
