@@ -10,6 +10,7 @@
 #include "perturb/core/error.h"
 #include "perturb/core/name_pattern.h"
 #include "perturb/train/batches.h"
+#include "perturb/weights/weights.h"
 
 namespace perturb {
 namespace {
@@ -96,13 +97,7 @@ class LossBarrier final : public Compared {
                at::lerp(moved.buffers(), buffers, along));
       losses.push_back(self.task.evaluate(examples).at("loss"));
     }
-    double highest = 0;
-    for (std::int64_t i = 0; i < points_; ++i) {
-      const double along = static_cast<double>(i) / static_cast<double>(points_ - 1);
-      const double line = losses.front() + along * (losses.back() - losses.front());
-      highest = std::max(highest, losses[static_cast<std::size_t>(i)] - line);
-    }
-    return highest;
+    return weights::barrier(losses);
   }
 
   std::int64_t points_;

@@ -244,12 +244,8 @@ class PermuteUnits final : public Intervention {
                       const std::vector<Slice>& layout, const Tensor& vector) {
     for (const auto& slice : layout) {
       if (slice.name != axis.tensor) continue;
-      // Unit by unit: (units, block) along the axis.
-      const auto places =
-          (order.unsqueeze(1) * axis.block + at::arange(axis.block, order.options()).unsqueeze(0))
-              .flatten();
       const auto tensor = slice.of(vector);
-      tensor.copy_(tensor.index_select(axis.dimension, places));
+      tensor.copy_(weights::permuted(tensor, axis, order));
     }
   }
 

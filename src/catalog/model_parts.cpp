@@ -88,7 +88,7 @@ ModelParts residual_parts(const ResidualLayout& layout) {
   return parts;
 }
 
-ModelParts vit_parts(std::int64_t depth) {
+ModelParts vit_parts(std::int64_t depth, std::int64_t heads) {
   ModelParts parts;
   add_layer(parts, "embedding.patches");
   parts.parameters.insert(parts.parameters.end(), {"embedding.class", "embedding.positions"});
@@ -101,6 +101,9 @@ ModelParts vit_parts(std::int64_t depth) {
     add_points(parts, block,
                {".norm1", ".attn.qkv", ".attn.mix", ".attn.proj", ".norm2", ".mlp.fc1", ".mlp.act",
                 ".mlp.fc2", ""});
+    parts.units.push_back(block + ".attn.heads");
+    for (std::int64_t head = 0; head < heads; ++head)
+      parts.units.push_back(block + ".attn.head." + std::to_string(head));
     parts.units.push_back(block + ".mlp.fc1");
   }
   add_layer(parts, "norm");

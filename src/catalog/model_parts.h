@@ -24,6 +24,6 @@ struct ResidualLayout {
 ModelParts residual_parts(const ResidualLayout& layout);
 
 /// Of a vision transformer with so many blocks.
-ModelParts vit_parts(std::int64_t depth);
+ModelParts vit_parts(std::int64_t depth, std::int64_t heads);
 
 }  // namespace perturb

@@ -154,7 +154,7 @@ Component vit() {
                 "Side of a square patch; must divide both sides of the image."),
           count("width", 192, kMostUnits, "units", "Of a token; a multiple of heads."),
           count("depth", 6, 1000, "blocks", "Blocks, one after the other."),
-          count("heads", 3, kMostUnits, "heads", "Attention heads of a block."),
+          count("heads", 3, 1024, "heads", "Attention heads of a block."),
           count("mlp_ratio", 4, 1000, "widths", "Hidden units of a block's MLP."),
           {
               .name = "dropout",
@@ -167,7 +167,9 @@ Component vit() {
               .below_most = true,
           },
       },
-      [](const Condition& condition) { return vit_parts(condition.integer("model.depth")); });
+      [](const Condition& condition) {
+        return vit_parts(condition.integer("model.depth"), condition.integer("model.heads"));
+      });
   vit.check = [](const std::map<std::string, Value>& parameters) -> std::string {
     if (auto twice = begins_twice(parameters); !twice.empty()) return twice;
     const auto width = parameters.at("width").as_int();
@@ -237,7 +239,7 @@ void add_models(Schema& schema) {
                    "Vision transformer with the sizes of ViT-Lite-7/4 (Hassani et al., 2021): "
                    "patches of 4 x 4, width 256, 7 blocks of 4 heads, MLPs of 512 units, no "
                    "dropout.",
-                   {}, [](const Condition&) { return vit_parts(7); }));
+                   {}, [](const Condition&) { return vit_parts(7, 4); }));
 }
 
 }  // namespace perturb

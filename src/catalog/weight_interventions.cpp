@@ -177,10 +177,11 @@ Component permute_units() {
                          .type = Type::String,
                          .fallback = "*",
                          .help = "Only units that are outputs of layers whose name matches: "
-                                 "\"fc1\", \"conv*\".",
+                                 "\"fc1\", \"conv*\"; \"*.heads\" are whole attention heads.",
                          .selects = Selects::Units,
                      },
                      noise_seed("order")},
+      .revision = 2,  // attention heads as well
       .moment = Moment::Init,
       .needs = {Feature::Weights},
   };

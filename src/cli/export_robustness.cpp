@@ -141,10 +141,14 @@ std::string table_of(const std::vector<MeanDrop>& drops, const Output& out) {
                    {"alpha_train", Align::Right},
                    {"n", Align::Right},
                    {"accuracy ± sd", Align::Right},
-                   {fmt::format("drop at {} ± sd", kDropAt), Align::Right}});
-  for (const MeanDrop& drop : drops)
+                   {fmt::format("drop at {} ± sd", kDropAt), Align::Right},
+                   {"check"}});
+  for (const MeanDrop& drop : drops) {
+    const auto passes = stands_up(drop, drops);
     table.add({drop.architecture, regime(drop), drop.dataset, fmt::format("{}", drop.alpha_train),
-               std::to_string(drop.drop.n), text_of(drop.accuracy), text_of(drop.drop)});
+               std::to_string(drop.drop.n), text_of(drop.accuracy), text_of(drop.drop),
+               passes ? (*passes ? "pass" : "fail") : ""});
+  }
   return table.text({.color = out.color(), .width = out.width()});
 }
 
@@ -156,13 +160,17 @@ nlohmann::json json_of(const Sample& sample) {
 
 nlohmann::json json_of(const Robustness& robustness, const fs::path& folder) {
   nlohmann::json drops = nlohmann::json::array();
-  for (const MeanDrop& drop : mean_drops(robustness))
+  const std::vector<MeanDrop> all = mean_drops(robustness);
+  for (const MeanDrop& drop : all) {
+    const auto passes = stands_up(drop, all);
     drops.push_back({{"architecture", drop.architecture},
                      {"regime", regime(drop)},
                      {"dataset", drop.dataset},
                      {"alpha_train", drop.alpha_train},
                      {"acc_0", json_of(drop.accuracy)},
-                     {"drop_at_01", json_of(drop.drop)}});
+                     {"drop_at_01", json_of(drop.drop)},
+                     {"passes", passes ? nlohmann::json(*passes) : nlohmann::json()}});
+  }
   nlohmann::json left_out = nlohmann::json::array();
   for (const LeftOut& group : robustness.left_out)
     left_out.push_back({{"why", group.why}, {"trials", group.trials}});

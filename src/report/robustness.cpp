@@ -272,4 +272,14 @@ std::vector<MeanDrop> mean_drops(const Robustness& robustness) {
   return all;
 }
 
+std::optional<bool> stands_up(const MeanDrop& noisy, const std::vector<MeanDrop>& all) {
+  constexpr double kHarm = 0.02;
+  if (!noisy.noisy) return std::nullopt;
+  for (const MeanDrop& clean : all) {
+    if (!clean.noisy && clean.architecture == noisy.architecture && clean.dataset == noisy.dataset)
+      return noisy.drop.mean <= clean.drop.mean + kHarm;
+  }
+  return std::nullopt;
+}
+
 }  // namespace perturb

@@ -46,7 +46,7 @@ void Model::add_unit_group(UnitGroup group) {
   for (const auto& axis : group.axes) {
     const auto fits = [&](const auto& one) {
       return one.name == axis.tensor && axis.dimension < one.tensor.dim() &&
-             one.tensor.size(axis.dimension) == group.units * axis.block;
+             axis.offset + group.units * axis.block <= one.tensor.size(axis.dimension);
     };
     if (std::none_of(parameters_.begin(), parameters_.end(), fits) &&
         std::none_of(buffers_.begin(), buffers_.end(), fits)) {
@@ -54,6 +54,11 @@ void Model::add_unit_group(UnitGroup group) {
     }
   }
   unit_groups_.push_back(std::move(group));
+}
+
+void Model::add_attention(weights::Attention attention) {
+  for (auto& group : attention.groups()) add_unit_group(std::move(group));
+  attentions_.push_back(std::move(attention));
 }
 
 std::vector<std::string> point_names(Model& model, const Tensor& inputs) {

@@ -165,11 +165,12 @@ class Check(Program):
         self.import_mlp()
         said = self.wrong(MLP.replace('weights_names = ["0.*=fc1.*", "2.*=fc2.*"]\n', ""))
         self.assertEqual(said, """\
-x.toml:5:11: error: mlp.safetensors does not fit the model "mlp": the file lacks fc1.weight, fc1.bias, fc2.weight, \
+x.toml:5:1: error: mlp.safetensors does not fit the model "mlp": the file lacks fc1.weight, fc1.bias, fc2.weight, \
 fc2.bias; the network has no 0.weight, 0.bias, 2.weight, 2.bias
-   5 | weights = "mlp.safetensors"
-     |           ^
+     5 | weights = "mlp.safetensors"
+       | ^
   if they are the same under other names: weights_names = ["0.*=fc1.*", "2.*=fc2.*"]
+
 """)
         self.perturb("check", self.file(MLP))
 
@@ -193,7 +194,7 @@ fc2.bias; the network has no 0.weight, 0.bias, 2.weight, 2.bias
     def test_seeds_that_draw_nothing_are_warned_of(self):
         self.import_mlp()
         done = self.perturb("check", self.file(MLP + "[[variations]]\nseeds.init = [0, 1]\n"))
-        self.assertIn("x.toml:5:11: warning: \"seeds.init\" varies", done.stderr)
+        self.assertIn("x.toml:5:1: warning: \"seeds.init\" varies", done.stderr)
         self.assertEqual(self.perturb("check", self.file(MLP)).stderr, "")
 
     def test_rules_that_are_none(self):

@@ -129,6 +129,10 @@ class Robustness(unittest.TestCase):
             self.assertAlmostEqual(drop["drop_at_01"]["mean"], mean, places=12)
             self.assertAlmostEqual(drop["drop_at_01"]["sd"], sd, places=12)
             self.assertRegex(text, rf"mlp +{regime} +iris .* {mean:.4f} ± {sd:.4f}")
+        clean, noisy = (drop["drop_at_01"]["mean"] for drop in answer["drops"])
+        passes = noisy <= clean + 0.02
+        self.assertEqual([drop["passes"] for drop in answer["drops"]], [None, passes])
+        self.assertRegex(text, r"noisy .* pass\n" if passes else r"noisy .* fail\n")
 
     def test_merging_twice_is_merging_once(self):
         self.run_all()

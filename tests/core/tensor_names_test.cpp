@@ -31,8 +31,8 @@ const std::vector<std::string> kMlp = {"fc1.weight", "fc1.bias", "fc2.weight", "
 }  // namespace
 
 TEST_CASE("a renaming is a name for a name, or one * for the same characters on both sides") {
-  const auto name = [](const std::vector<std::string>& rules, const std::string& name) {
-    return renamed(name, renamings(rules));
+  const auto name = [](const std::vector<std::string>& rules, const std::string& before) {
+    return renamed(before, renamings(rules));
   };
   CHECK(name({}, "a.b") == "a.b");
   CHECK(name({"a.b=c"}, "a.b") == "c");

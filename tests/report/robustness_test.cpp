@@ -159,6 +159,23 @@ TEST_CASE_FIXTURE(Fixture, "controls are clean, noise over the whole run is nois
   CHECK(drops[1].accuracy.mean == doctest::Approx(0.897));
 }
 
+TEST_CASE("training with noise does no harm as long as the drop grows by 0.02 at most") {
+  const auto drop = [](const char* architecture, bool noisy, double mean) {
+    MeanDrop one;
+    one.architecture = architecture;
+    one.noisy = noisy;
+    one.drop.mean = mean;
+    return one;
+  };
+  const std::vector<MeanDrop> all = {drop("a", false, 0.01), drop("a", true, 0.029),
+                                     drop("b", false, 0.01), drop("b", true, 0.031),
+                                     drop("c", true, 0.5)};
+  CHECK(stands_up(all[1], all) == true);
+  CHECK(stands_up(all[3], all) == false);
+  CHECK_FALSE(stands_up(all[0], all));
+  CHECK_FALSE(stands_up(all[4], all));  // nothing to compare with
+}
+
 TEST_CASE_FIXTURE(Fixture, "every trial is a row or is left out with its reason") {
   keep(0);
   keep(1, Outcome::Diverged);

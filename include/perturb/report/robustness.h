@@ -58,6 +58,10 @@ struct MeanDrop {
 };
 std::vector<MeanDrop> mean_drops(const Robustness& robustness);
 
+/// The recipe's check that training with noise does no harm: the mean drop is at most 0.02 above
+/// that of the clean networks of the same kind. Nothing for clean ones, or where there are none.
+std::optional<bool> stands_up(const MeanDrop& noisy, const std::vector<MeanDrop>& all);
+
 /// The texts of the files; nothing where there is none.
 struct RobustnessFiles {
   std::optional<std::string> summary;  ///< summary.csv: a row a network

@@ -12,6 +12,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "perturb/train/pass.h"
+#include "perturb/weights/symmetry.h"
 
 namespace perturb {
 
@@ -41,21 +42,7 @@ struct ModelBuffer {
   Tensor tensor;  ///< float
 };
 
-/// Hidden units that can be put into any order without changing what the network computes, as
-/// long as every axis that counts them is put into the same one.
-struct UnitGroup {
-  struct Axis {
-    /// A parameter, or a buffer: running statistics go along with the units that they are of.
-    std::string tensor;
-    std::int64_t dimension = 0;
-    /// Neighbours along the axis that belong to one unit: the pixels of a channel that was
-    /// flattened. The axis has units * block entries.
-    std::int64_t block = 1;
-  };
-  std::string name;  ///< of the layer whose outputs they are
-  std::int64_t units = 0;
-  std::vector<Axis> axes;
-};
+using weights::UnitGroup;
 
 class Model {
  public:
@@ -70,7 +57,10 @@ class Model {
   /// In the order in which they were added, which is the order in the flat state.
   const std::vector<ModelParameter>& parameters() const { return parameters_; }
   const std::vector<ModelBuffer>& buffers() const { return buffers_; }
+  /// Acting in this order.
   const std::vector<UnitGroup>& unit_groups() const { return unit_groups_; }
+  /// Those whose groups are among `unit_groups()`.
+  const std::vector<weights::Attention>& attentions() const { return attentions_; }
 
   /// For layers and constructors. The parameter is zero until something initialises it.
   Tensor add_parameter(std::string name, const std::vector<std::int64_t>& shape, Role role,
@@ -80,11 +70,13 @@ class Model {
   Tensor add_buffer(std::string name, Tensor values);
   /// The parameters and buffers must be there already.
   void add_unit_group(UnitGroup group);
+  void add_attention(weights::Attention attention);
 
  private:
   std::vector<ModelParameter> parameters_;
   std::vector<ModelBuffer> buffers_;
   std::vector<UnitGroup> unit_groups_;
+  std::vector<weights::Attention> attentions_;
 };
 
 /// The names of the model's points in the order of a forward pass over `inputs`.

@@ -34,9 +34,20 @@ class Block {
         norm2_(model, name_ + ".norm2", a.width),
         fc1_(model, name_ + ".mlp.fc1", a.width, a.mlp_ratio * a.width),
         fc2_(model, name_ + ".mlp.fc2", a.mlp_ratio * a.width, a.width) {
-    // Attention has its symmetries, too, but not of single units: whole heads change places, and
-    // what is inside a head of queries and keys turns by any invertible matrix. The width of the
-    // stream that all blocks add to stays as it is.
+    // What is inside a head of queries and keys turns by any invertible matrix, of which orders are
+    // those that keep every number. The width of the stream that all blocks add to stays as it is.
+    const auto rows = [&](std::int64_t part) {
+      const auto qkv = name_ + ".attn.qkv";
+      return std::vector<UnitGroup::Axis>{{.tensor = qkv + ".weight", .offset = part * a.width},
+                                          {.tensor = qkv + ".bias", .offset = part * a.width}};
+    };
+    model.add_attention({.name = name_ + ".attn",
+                         .heads = a.heads,
+                         .units = a.width / a.heads,
+                         .queries = rows(0),
+                         .keys = rows(1),
+                         .values = rows(2),
+                         .outputs = {{.tensor = name_ + ".attn.proj.weight", .dimension = 1}}});
     const auto fc1 = name_ + ".mlp.fc1";
     model.add_unit_group({fc1,
                           a.mlp_ratio * a.width,
@@ -129,12 +140,6 @@ std::unique_ptr<Model> make(const Condition& condition, const DataShape& shape,
                     ", of " + std::to_string(height) + " x " + std::to_string(width) +
                     ", cannot be divided",
                 "use vit with a model.patch that divides both sides");
-  }
-  if (a.width % a.heads != 0) {
-    throw Error(ExitCode::Usage,
-                condition.text("model.kind") + " divides its width among its heads, and " +
-                    std::to_string(a.width) + " is no multiple of " + std::to_string(a.heads),
-                "use a model.width that is a multiple of model.heads");
   }
   return std::make_unique<VisionTransformer>(shape, a);
 }
