@@ -86,24 +86,24 @@ Parameter activation() {
   };
 }
 
-/// And where else they may come from.
+/// And where they may come from instead.
 std::vector<Parameter> with_start(std::vector<Parameter> own) {
   auto parameters = model_parameters(std::move(own));
   parameters.push_back({
       .name = "from",
       .type = Type::Reference,
       .fallback = "",
-      .help = "Start from the end of another experiment's matching trial: "
-              "{ experiment = \"x.toml\", at = \"end\", select = {...} }.",
+      .help = "Start with what another experiment's matching control trained: { experiment = "
+              "\"x.toml\" }. at: \"end\", a step, or { epochs = n }; select: values of what "
+              "varies there, where they are not the same here.",
       .neutral = "",
   });
   return parameters;
 }
 
-std::string starts_elsewhere(const std::map<std::string, Value>& parameters) {
-  const auto from = parameters.find("from");
-  if (from == parameters.end() || from->second == Value("")) return {};
-  return "this build cannot start from another experiment yet";
+std::string begins_twice(const std::map<std::string, Value>& parameters) {
+  if (parameters.at("from") == Value("") || parameters.at("weights") == Value("")) return {};
+  return "a network starts from a file of weights or from another experiment, not from both";
 }
 
 /// What the description of every built-in model has in common.
@@ -115,7 +115,7 @@ Component model(std::string name, std::string help, std::vector<Parameter> param
       .help = std::move(help),
       .parameters = with_start(std::move(parameters)),
       .parts = std::move(parts),
-      .unsupported = starts_elsewhere,
+      .check = begins_twice,
   };
 }
 
@@ -171,6 +171,7 @@ Component vit() {
         return vit_parts(condition.integer("model.depth"), condition.integer("model.heads"));
       });
   vit.check = [](const std::map<std::string, Value>& parameters) -> std::string {
+    if (auto twice = begins_twice(parameters); !twice.empty()) return twice;
     const auto width = parameters.at("width").as_int();
     const auto heads = parameters.at("heads").as_int();
     if (width % heads == 0) return {};

@@ -86,8 +86,9 @@ bool same_bits(double a, double b) {
 
 class Audit {
  public:
-  Audit(const Experiment& experiment, const Store& store)
-      : experiment_(experiment), store_(store) {}
+  /// `scratch`: the folder of what is trained.
+  Audit(const Experiment& experiment, const Store& store, const fs::path& scratch)
+      : experiment_(experiment), store_(store), scratch_(scratch) {}
 
   /// The trial from its first step, whatever is known of it.
   Assignment assignment(std::size_t number) const {
@@ -102,7 +103,33 @@ class Audit {
       return false;
     });
     for (auto& [step, reference] : whole.drawn) reference.blob = references_.at(reference.state);
+    begin(whole, whole.trial);
+    for (Measurement& m : whole.measurements) {
+      if (!m.reference) continue;
+      const MetricSpec& metric = experiment_.metrics()[m.metrics.front()];
+      const auto other = experiment_.reference(metric, whole.trial.variation);
+      m.reference->from = inherited(experiment_.trial(*other, 0));
+    }
     return whole;
+  }
+
+  /// The checkpoint with what the trial begins with, where that is another experiment's. It is not
+  /// trained again: an audit of that experiment does so.
+  std::optional<Digest> inherited(const Trial& trial) const {
+    if (!trial.from) return std::nullopt;
+    const auto known = store_.states({trial.from->state}, {});
+    const auto found = known.find(trial.from->state);
+    if (found == known.end() || !found->second.checkpoint)
+      throw Error(ExitCode::Usage,
+                  "the store has no checkpoint any more of what the trials begin with",
+                  "`perturb run` trains it again");
+    const Digest& blob = found->second.checkpoint->blob;
+    if (!scratch_.size(blob)) scratch_.put(store_.blobs().get(blob));
+    return blob;
+  }
+
+  void begin(Assignment& assignment, const Trial& trial) const {
+    if (assignment.from) assignment.from->blob = inherited(trial);
   }
 
   /// The controls that the trials are compared with, each up to the last state that one is, from
@@ -127,6 +154,7 @@ class Audit {
       for (const Step step : steps)
         job.assignment.saves.push_back({step, 0, job.assignment.trial.state(step)});
       job.assignment.end = *steps.rbegin();
+      begin(job.assignment, job.assignment.trial);
       jobs.push_back(std::move(job));
     }
     return jobs;
@@ -186,6 +214,7 @@ class Audit {
 
   const Experiment& experiment_;
   const Store& store_;
+  Blobs scratch_;
   SavedStates references_;
   std::vector<Finding> findings_;
   std::size_t values_ = 0;
@@ -247,7 +276,7 @@ ExitCode audit(Context& context, const Options& options) {
   engine_with.threads = physical_cores();
   const auto engine = load_engine(engine_with);
   const StopSignals signals;
-  Audit audit(experiment, store);
+  Audit audit(experiment, store, scratch.path());
   const auto executor =
       pool([&](const Assignment& stage, Progress& progress,
                const Report& report) { return engine->train(stage, progress, report); },

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/plugins.h"
+#include "perturb/experiment/ancestry.h"
 
 namespace perturb {
 
@@ -17,8 +18,14 @@ void ExperimentArguments::add_to(CLI::App& command) {
       ->type_name("path=value");
 }
 
-Loaded ExperimentArguments::load(Context& context) const {
-  const auto missing = std::make_shared<std::vector<std::string>>();
+namespace {
+
+using Missing = std::shared_ptr<std::vector<std::string>>;
+
+/// What is wrong with data is the same whoever's they are.
+Experiment read(Context& context, const std::filesystem::path& file,
+                const std::vector<std::string>& overrides, const Missing& missing,
+                const ExperimentLookup& others) {
   const DataOptions options = context.data_options(file);
   const DataLookup lookup = [missing, options, &context](const Condition& condition) {
     DataFacts found = facts(condition, options, context.schema);
@@ -29,8 +36,18 @@ Loaded ExperimentArguments::load(Context& context) const {
   };
   Source source = read_experiment(file);
   load_plugins(context, plugins_of(source), file);
-  Experiment experiment =
-      Experiment::load(std::move(source), file, overrides, context.schema, lookup);
+  return Experiment::load(std::move(source), file, overrides, context.schema, lookup, others);
+}
+
+}  // namespace
+
+Loaded ExperimentArguments::load(Context& context) const {
+  const auto missing = std::make_shared<std::vector<std::string>>();
+  // What is said on the command line is said of this file alone.
+  Ancestry ancestry(file, [&](const std::filesystem::path& other, const ExperimentLookup& others) {
+    return read(context, other, {}, missing, others);
+  });
+  Experiment experiment = read(context, file, overrides, missing, ancestry.lookup());
   for (const Diagnostic& warning : experiment.warnings()) context.err.write(render(warning));
   return {std::move(experiment), missing};
 }

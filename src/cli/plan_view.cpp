@@ -92,6 +92,48 @@ std::string head(const Experiment& experiment, const Plan& plan) {
                      grouped(plan.steps_to_run));
 }
 
+/// What has to be trained of other experiments first, and what these need first in turn.
+struct First {
+  const Experiment* experiment;
+  Plan plan;
+};
+
+void add_first(const Experiment& experiment, const Plan& plan, const Store& store,
+               std::vector<First>& all) {
+  for (std::size_t other = 0; other < experiment.others().size(); ++other) {
+    std::vector<Predecessor> states;
+    for (const Inherited& inherited : plan.inherited) {
+      if (inherited.from.other == other && !inherited.hopeless) states.push_back(inherited.from);
+    }
+    if (states.empty()) continue;
+    const Experiment& theirs = *experiment.others()[other].experiment;
+    Plan first = plan_of_states(theirs, store, states);
+    add_first(theirs, first, store, all);
+    all.push_back({&theirs, std::move(first)});
+  }
+}
+
+std::string first_text(const std::vector<First>& all) {
+  std::string text;
+  for (const First& first : all)
+    text += fmt::format("  first   {} of {}: {} in the store, {} to train, {} steps to run\n",
+                        counted(first.plan.distinct, "trial"), printable(first.experiment->name()),
+                        grouped(static_cast<std::int64_t>(first.plan.cached)),
+                        grouped(std::ssize(first.plan.order)), grouped(first.plan.steps_to_run));
+  return text;
+}
+
+nlohmann::json first_json(const std::vector<First>& all) {
+  nlohmann::json json = nlohmann::json::array();
+  for (const First& first : all)
+    json.push_back({{"experiment", first.experiment->name()},
+                    {"trials", first.plan.distinct},
+                    {"cached", first.plan.cached},
+                    {"to_train", first.plan.order.size()},
+                    {"steps_to_run", first.plan.steps_to_run}});
+  return json;
+}
+
 nlohmann::json trials_json(const Experiment& experiment, const Plan& plan) {
   nlohmann::json trials = nlohmann::json::array();
   for (std::size_t number = 0; number < plan.trials.size(); ++number) {
@@ -136,6 +178,8 @@ void show_plan(Context& context, const ExperimentArguments& arguments,
   const Plan plan = make_plan(experiment, store);
   const auto seconds = estimate(plan, store, options.workers);
   const std::string blocked = blocked_reuse(experiment, plan, store);
+  std::vector<First> first;
+  add_first(experiment, plan, store, first);
 
   if (context.json) {
     nlohmann::json all = {{"name", experiment.name()},
@@ -153,13 +197,14 @@ void show_plan(Context& context, const ExperimentArguments& arguments,
                           {"workers", options.workers},
                           {"seconds", nullptr},
                           {"blocked_reuse", blocked},
+                          {"first", first_json(first)},
                           {"missing_data", *loaded.missing_data}};
     if (seconds) all["seconds"] = *seconds;
     for (const auto& [reason, n] : counts(plan)) all["states"][std::string(name_of(reason))] = n;
     if (options.all) all["matrix"] = trials_json(experiment, plan);
     context.out.line(all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
-    context.out.write(head(experiment, plan) + "  time    " +
+    context.out.write(head(experiment, plan) + first_text(first) + "  time    " +
                       time_text(plan, seconds, options.workers) + "\n");
     if (!blocked.empty()) {
       for (const std::string& line : wrapped(printable(blocked), 76)) context.out.line("  " + line);

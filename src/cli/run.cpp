@@ -1,5 +1,6 @@
 #include "perturb/execute/run.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -112,6 +113,7 @@ std::string summed_up(const RunCounts& counts, double seconds) {
 struct Training {
   Context& context;
   const Options& options;
+  const std::filesystem::path& file;  ///< of the experiment
   const Experiment& experiment;
   const Plan& plan;
   Store& store;
@@ -158,10 +160,31 @@ class RecordedRuns {
   std::map<std::string, std::unique_ptr<RecordedRun>> runs_;
 };
 
+/// Whether it is the state which the trial begins with that cannot be read.
+bool forget_inherited(const Training& training, const Trial& trial) {
+  if (!trial.from) return false;
+  for (const Inherited& inherited : training.plan.inherited) {
+    if (inherited.from.state != trial.from->state || !inherited.blob) continue;
+    try {
+      training.store.blobs().get(*inherited.blob);
+    } catch (const Error&) {
+      training.store.forget(trial.from->state);
+      return true;
+    }
+  }
+  return false;
+}
+
 struct Trained {
   ExitCode code;       ///< Done, SomeFailed, or that of the signal that came
   bool again = false;  ///< something has to be planned anew
 };
+
+/// Whether nothing more is to be trained after this.
+bool ends_run(const Trained& trained, const Options& options) {
+  if (trained.code == ExitCode::Done) return false;
+  return trained.code != ExitCode::SomeFailed || options.fail_fast;
+}
 
 /// Trains what the plan says.
 Trained train(const Training& training) {
@@ -170,7 +193,7 @@ Trained train(const Training& training) {
   const Experiment& experiment = training.experiment;
   const Plan& plan = training.plan;
   Store& store = training.store;
-  EngineOptions engine_with = engine_options(context, options.arguments.file);
+  EngineOptions engine_with = engine_options(context, training.file);
   engine_with.store = store.folder();
   engine_with.threads = options.executor.workers();
   const auto engine = load_engine(engine_with);
@@ -252,10 +275,10 @@ Trained train(const Training& training) {
   };
   const auto executor = [&] {
     if (!options.executor.on_slurm())
-      return make_executor(options.executor, context, *engine, store.folder(),
-                           options.arguments.file, workers);
-    SlurmOptions with = slurm_options(options.executor, context, store.folder(),
-                                      options.arguments.file, {"", experiment.source()});
+      return make_executor(options.executor, context, *engine, store.folder(), training.file,
+                           workers);
+    SlurmOptions with = slurm_options(options.executor, context, store.folder(), training.file,
+                                      {"", experiment.source()});
     with.say = [&](const std::string& text) { display.say(printable(text)); };
     with.numerics = [&](const std::string& fingerprint) { run = runs.with(fingerprint); };
     return slurm(std::move(with));
@@ -266,6 +289,10 @@ Trained train(const Training& training) {
   bool again = false;
   for (const std::size_t stage : counts.lost) {
     const Trial trial = experiment.trial(plan.stages[stage].trial);
+    if (forget_inherited(training, trial)) {
+      again = true;
+      continue;
+    }
     store.forget(trial.state(plan.stages[stage].begin));
     // A state that was lost otherwise than with its checkpoint would be lost again.
     again = again || plan.stages[stage].checkpoint;
@@ -350,6 +377,39 @@ void show_scripts(Context& context, const Options& options) {
                     jobs));
 }
 
+/// Trains what the plan inherits from other experiments and the store does not have: first that.
+Trained train_others(const Training& training) {
+  ExitCode code = ExitCode::Done;
+  bool any = false;  // then the plan has to be made anew
+  const std::vector<OtherExperiment>& others = training.experiment.others();
+  for (std::size_t other = 0; other < others.size(); ++other) {
+    const auto wanted = lacking_states(training.plan, other);
+    if (wanted.empty()) continue;
+    any = true;
+    const Experiment& experiment = *others[other].experiment;
+    declare(training.store, experiment, make_plan(experiment, training.store));
+    for (bool again = true; again;) {
+      Plan plan = plan_of_states(experiment, training.store, wanted);
+      Training first{training.context, training.options, others[other].file, experiment, plan,
+                     training.store};
+      const Trained before = train_others(first);
+      if (ends_run(before, training.options)) return before;
+      code = std::max(code, before.code);
+      if (before.again) plan = plan_of_states(experiment, training.store, wanted);
+      if (plan.stages.empty()) break;
+      if (!training.options.quiet)
+        training.context.err.line(fmt::format("first {}, which {} goes on from",
+                                              printable(experiment.name()),
+                                              printable(training.experiment.name())));
+      const Trained trained = train(first);
+      if (ends_run(trained, training.options)) return trained;
+      code = std::max(code, trained.code);
+      again = trained.again;
+    }
+  }
+  return {code, any};
+}
+
 bool failed_before(const Plan& plan) {
   for (const Planned& planned : plan.trials) {
     if (planned.reason == Reason::Diverged) return true;
@@ -382,7 +442,7 @@ ExitCode run(Context& context, const Options& options) {
   take_left(options, context, experiment, store);
   Plan plan = make_plan(experiment, store);
   require_data(loaded);  // data that only a variation uses
-  if (options.shuffle) shuffle(plan, *options.shuffle);
+  // Before what it goes on from is trained: then that is kept for it.
   declare(store, experiment, plan);
   std::optional<ReportWriter> report;
   if (options.report || !options.page.empty()) {
@@ -399,20 +459,24 @@ ExitCode run(Context& context, const Options& options) {
 
   ExitCode code = ExitCode::Done;
   if (plan.stages.empty()) {
-    adopt_alone({context, options, experiment, plan, store});
+    adopt_alone({context, options, options.arguments.file, experiment, plan, store});
     if (!options.quiet)
       context.err.line(
           fmt::format("nothing to train: the store has all {}", counted(plan.distinct, "trial")));
   }
   while (!plan.stages.empty()) {
-    const Trained trained =
-        train({context, options, experiment, plan, store, report ? &*report : nullptr});
+    const Training training{context, options, options.arguments.file,     experiment,
+                            plan,    store,   report ? &*report : nullptr};
+    const Trained before = train_others(training);
+    if (before.again) plan = make_plan(experiment, store);
+    if (options.shuffle) shuffle(plan, *options.shuffle);
+    const Trained trained = ends_run(before, options) ? before : train(training);
     if (trained.code != ExitCode::Done && trained.code != ExitCode::SomeFailed) {
       write_report();
       return trained.code;
     }
-    code = std::max(code, trained.code);
-    if (!trained.again) break;
+    code = std::max({code, before.code, trained.code});
+    if (!trained.again || ends_run(before, options)) break;
     plan = make_plan(experiment, store);
   }
   show_summary(context, experiment, plan, store, options.summary);

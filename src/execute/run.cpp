@@ -2,7 +2,6 @@
 
 #include <set>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
 namespace perturb {
@@ -117,16 +116,25 @@ class Run {
 
  private:
   void start(std::size_t number) {
-    if (executor_.ahead()) {
-      executor_.start(job_ahead(plan_, number, events_.assign(number, nullptr)));
+    const bool ahead = executor_.ahead();
+    Assignment assignment = events_.assign(number, ahead ? nullptr : &saved_);
+    ++under_way_;
+    if (events_.started) events_.started(number);
+    if (ahead) {
       // What waits for this one may go to the queue right behind it.
       frontier_.over(number);
       frontier_.done(number);
-    } else {
-      executor_.start({.number = number, .assignment = events_.assign(number, &saved_)});
     }
-    ++under_way_;
-    if (events_.started) events_.started(number);
+    if (assignment.refused.empty()) {
+      if (ahead) return executor_.start(job_ahead(plan_, number, std::move(assignment)));
+      return executor_.start({.number = number, .assignment = std::move(assignment)});
+    }
+    Event event{.number = number, .record = {}};
+    event.record.trial = assignment.trial.id;
+    event.record.outcome = Outcome::Failed;
+    event.record.step = assignment.begin;
+    event.record.message = std::move(assignment.refused);
+    take(event);
   }
 
   void take(const Event& event) {

@@ -154,7 +154,8 @@ Json json_of(const Reference& reference) {
   return {{"step", reference.step},
           {"state", reference.state.hex()},
           {"blob", reference.blob ? Json(reference.blob->hex()) : Json()},
-          {"start", json_of(reference.start)}};
+          {"start", json_of(reference.start)},
+          {"from", reference.from ? Json(reference.from->hex()) : Json()}};
 }
 
 Reference reference_of(const Json& json) {
@@ -163,6 +164,7 @@ Reference reference_of(const Json& json) {
   reference.state = digest_of(json.at("state"));
   if (!json.at("blob").is_null()) reference.blob = digest_of(json.at("blob"));
   reference.start = condition_of(json.at("start"));
+  if (!json.at("from").is_null()) reference.from = digest_of(json.at("from"));
   return reference;
 }
 
@@ -220,6 +222,8 @@ std::string to_json(const Assignment& assignment) {
       {"checkpoint", assignment.checkpoint ? Json(assignment.checkpoint->hex()) : Json()},
       {"last", assignment.last.hex()},
       {"heirs", assignment.heirs},
+      {"from", assignment.from ? json_of(*assignment.from) : Json()},
+      {"refused", assignment.refused},
       {"metrics", std::move(metrics)},
       {"measurements", std::move(measurements)},
       {"saves", std::move(saves)},
@@ -239,6 +243,8 @@ Assignment assignment_from_json(std::string_view text) {
     if (!json.at("checkpoint").is_null()) out.checkpoint = digest_of(json.at("checkpoint"));
     out.last = digest_of(json.at("last"));
     out.heirs = json.at("heirs");
+    if (!json.at("from").is_null()) out.from = reference_of(json.at("from"));
+    out.refused = json.at("refused");
     for (const auto& metric : json.at("metrics")) out.metrics.push_back(metric_of(metric));
     for (const auto& m : json.at("measurements")) {
       out.measurements.push_back(measurement_of(m));

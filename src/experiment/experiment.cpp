@@ -128,28 +128,33 @@ Source read_experiment(const std::filesystem::path& file) {
 
 Experiment Experiment::load(const std::filesystem::path& file,
                             const std::vector<std::string>& overrides, const Schema& schema,
-                            const DataLookup& data) {
-  return load(read_experiment(file), file, overrides, schema, data);
+                            const DataLookup& data, const ExperimentLookup& others) {
+  return load(read_experiment(file), file, overrides, schema, data, others);
 }
 
 Experiment Experiment::load(Source source, const std::filesystem::path& file,
                             const std::vector<std::string>& overrides, const Schema& schema,
-                            const DataLookup& data) {
+                            const DataLookup& data, const ExperimentLookup& others) {
   auto folder = std::filesystem::absolute(file).parent_path();
-  auto experiment = parse(std::move(source), folder, overrides, schema, data);
-  if (experiment.state_->declared.name.empty())
-    experiment.state_->declared.name = file.stem().string();
+  auto experiment = parse(std::move(source), folder, overrides, schema, data, others);
+  auto& state = *experiment.state_;
+  if (!state.declared.name.empty()) return experiment;
+  state.declared.name = file.stem().string();
+  Problems problems;
+  state.check_names(problems);
+  if (problems.any()) throw InvalidExperiment(std::move(problems.errors));
   return experiment;
 }
 
 Experiment Experiment::parse(Source source, const std::filesystem::path& folder,
                              const std::vector<std::string>& overrides, const Schema& schema,
-                             const DataLookup& data) {
+                             const DataLookup& data, const ExperimentLookup& others) {
   Problems problems;
   auto state = std::make_unique<State>(schema, data);
   const auto shared = std::make_shared<const Source>(std::move(source));
   state->source = shared->text;
   state->declared = read_declaration(shared, folder, overrides, state->fields, problems);
+  if (!problems.any()) state->open_links(others, problems);
   if (!problems.any()) state->validate(shared, problems);
   if (problems.any()) throw InvalidExperiment(std::move(problems.errors));
   state->warnings = std::move(problems.warnings);
@@ -202,6 +207,8 @@ PlotSpec Experiment::plot(const std::vector<std::string>& settings) const {
 }
 
 const std::vector<Diagnostic>& Experiment::warnings() const { return state_->warnings; }
+const std::vector<OtherExperiment>& Experiment::others() const { return state_->others; }
+std::vector<std::string> Experiment::varied() const { return state_->declared.variations.paths(); }
 const std::vector<std::string>& Experiment::factors() const { return state_->factors; }
 const std::vector<Diagnostic>& Experiment::unsupported() const {
   return state_->declared.unsupported;
@@ -268,6 +275,7 @@ std::map<std::string, std::string> Experiment::ingredients(const Trial& trial) c
     if (kind) add_version(section.family, kind->as_string());
   }
   for (const auto& operation : trial.operations) add_version(Family::Intervention, operation.kind);
+  if (trial.from) all["model.from, the state that it begins with"] = trial.from->state.hex();
   const auto* asked = trial.condition.find("schedule.horizon");
   const auto* resolved = start.find("schedule.horizon");
   if (asked && resolved && *asked != *resolved)
@@ -278,8 +286,8 @@ std::map<std::string, std::string> Experiment::ingredients(const Trial& trial) c
 bool Experiment::matters(const Trial& trial, std::string_view path) const {
   if (path.ends_with(".kind")) return true;
   const auto* parameter = state_->schema->parameter(trial.start(), path);
-  // A file's content is an ingredient; where it lies is no one's business.
-  return parameter && parameter->identity && parameter->type != Type::File;
+  // What such a field stands for is an ingredient.
+  return parameter && parameter->identity && !is_resolved(parameter->type);
 }
 
 const CheckpointPolicy& Experiment::checkpoints() const { return state_->declared.checkpoints; }
@@ -344,7 +352,7 @@ std::vector<Measurement> Experiment::measurements(const Trial& trial) const {
       const auto there =
           Calendar(control.timeline, data(control).train).matching(calendar.batch(step));
       if (!there || *there > end(control)) continue;
-      measurement.reference = Reference{*there, {}, {}, control.start()};
+      measurement.reference = Reference{*there, {}, {}, control.start(), {}};
     }
     out.push_back(std::move(measurement));
   }
@@ -373,6 +381,10 @@ Assignment Experiment::assignment(std::size_t number) const {
   out.end = end(out.trial);
   out.start = out.trial.state(0);
   out.last = out.trial.state(out.end);
+  if (out.trial.from) {
+    const auto& [other, theirs, step, state] = *out.trial.from;
+    out.from = Reference{step, state, {}, others()[other].experiment->trial(theirs).start(), {}};
+  }
   out.metrics = metrics();
   out.measurements = measurements(out.trial);
   for (auto& m : out.measurements) m.state = out.trial.state(m.step);
@@ -388,7 +400,7 @@ Assignment Experiment::assignment(std::size_t number) const {
     const Calendar there(control.timeline, data(control).train);
     for (const Step step : out.trial.drawn(0, out.end)) {
       if (const auto at = there.matching(here.batch(step)); at && *at <= end(control))
-        out.drawn.emplace(step, Reference{*at, control.state(*at), {}, control.start()});
+        out.drawn.emplace(step, Reference{*at, control.state(*at), {}, control.start(), {}});
     }
   }
   return out;

@@ -186,6 +186,35 @@ std::optional<Json> to_json(const Node& node, Problems& problems) {
   return std::nullopt;
 }
 
+/// Tables within a selection are dotted keys written otherwise.
+void flatten(const Json& table, const std::string& before, Json& out) {
+  for (const auto& [key, value] : table.items()) {
+    if (value.is_object()) {
+      flatten(value, before + key + ".", out);
+    } else {
+      out[before + key] = value;
+    }
+  }
+}
+
+std::optional<Json> selection(const Node& node, Problems& problems) {
+  const auto json = to_json(node, problems);
+  if (!json) return std::nullopt;
+  Json out = Json::object();
+  flatten(*json, "", out);
+  return out;
+}
+
+/// "end", a step, or { epochs = n }: after so many.
+std::optional<Json> moment(const Node& node) {
+  if (node.kind == Node::Kind::String && node.text == "end") return Json("end");
+  if (node.kind == Node::Kind::Int && node.integer >= 0) return Json(node.integer);
+  const auto* epochs = node.kind == Node::Kind::Table ? node.find("epochs") : nullptr;
+  const bool good =
+      epochs && node.entries.size() == 1 && epochs->kind == Node::Kind::Int && epochs->integer >= 0;
+  return good ? std::optional(Json{{"epochs", epochs->integer}}) : std::nullopt;
+}
+
 bool has_nul(const std::string& text) { return text.find('\0') != std::string::npos; }
 
 std::optional<Value> file(const Node& node, const std::string& path,
@@ -219,18 +248,17 @@ std::optional<Value> reference(const Node& node, const std::string& path,
       } else {
         out["experiment"] = name->as_string();
       }
-    } else if (key == "at" && ((value.kind == Node::Kind::String && value.text == "end") ||
-                               (value.kind == Node::Kind::Int && value.integer >= 0))) {
-      out["at"] = value.kind == Node::Kind::Int ? Json(value.integer) : Json("end");
+    } else if (const auto at = key == "at" ? moment(value) : std::nullopt) {
+      out["at"] = *at;
     } else if (key == "select" && value.kind == Node::Kind::Table) {
-      if (auto json = to_json(value, problems)) {
+      if (auto json = selection(value, problems)) {
         out["select"] = std::move(*json);
       } else {
         good = false;
       }
     } else if (key == "experiment" || key == "at" || key == "select") {
       wrong(value.place, fmt::format("\"{}.{}\" cannot be {}", path, key, name_of(value.kind)),
-            key == "at"       ? "it is \"end\" or a step"
+            key == "at"       ? "it is \"end\", a step, or { epochs = n }"
             : key == "select" ? "it is a table of condition keys and values"
                               : "it is the name of an experiment file");
     } else {
@@ -309,11 +337,14 @@ std::optional<Value> coerce(const Node& node, const Parameter& p, const std::str
   if (p.type == Type::File && node.kind == Node::Kind::String) {
     return file(node, path, folder, problems);
   }
+  // Where references vary, one of them may be none.
+  if (p.type == Type::Reference && node.kind == Node::Kind::String && node.text.empty())
+    return Value("");
   if (p.type == Type::Reference && node.kind == Node::Kind::Table) {
     return reference(node, path, folder, problems);
   }
   if (p.type == Type::Selection && node.kind == Node::Kind::Table) {
-    const auto json = to_json(node, problems);
+    const auto json = selection(node, problems);
     return json ? std::optional<Value>(json->dump()) : std::nullopt;
   }
   auto value = typed(node, p);

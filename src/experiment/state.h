@@ -13,6 +13,7 @@
 
 #include "experiment/fields.h"
 #include "experiment/grid.h"
+#include "experiment/link.h"
 #include "experiment/reader.h"
 #include "perturb/core/tensor_names.h"
 #include "perturb/experiment/experiment.h"
@@ -35,6 +36,8 @@ struct Experiment::State {
   std::vector<Diagnostic> warnings;
   std::vector<std::string> factors;
   std::size_t variations = 1;
+  std::vector<OtherExperiment> others;
+  std::map<std::string, std::unique_ptr<Link>> links;  // by the reference as `from` has it
   std::vector<std::size_t> first_of_entry;  // alternatives before each entry; last: all of them
 
   // Complete conditions by the kinds of their sections; values that vary are replaced in a copy.
@@ -104,6 +107,10 @@ struct Experiment::State {
   /// Operations that draw toward another trial name it by its id, which is part of what they are.
   void draw(Trial& trial) const;
 
+  /// The state that a trial begins with which has this in force at step 0. Matched by what the
+  /// variation itself has: an intervention goes on from the same network as its control.
+  std::optional<Predecessor> predecessor(const Condition& variation, const Condition& start) const;
+
   /// A schedule that ends with the run is in force through the step at which that is.
   void resolve_horizon(Timeline& timeline) const;
 
@@ -116,6 +123,24 @@ struct Experiment::State {
   std::optional<std::size_t> reference(const std::string& text, std::size_t variation) const;
 
   mutable std::map<std::string, WeightsFacts> weights;  // by file; guarded as facts are
+
+  // ---- references to other experiments
+
+  /// Reads the experiments that are referred to.
+  void open_links(const ExperimentLookup& read, Problems& problems);
+
+  void open_link(const std::string& reference, const Place& place, const ExperimentLookup& read,
+                 Problems& problems);
+
+  /// Whether every experiment that this one needs can be told from the others by its name.
+  void check_names(Problems& problems) const;
+
+  /// Whether every trial that refers to a trial of another experiment finds it, and can begin with
+  /// it.
+  void check_links(Problems& problems) const;
+
+  void check_link(const std::string& reference, const Place& place, const Condition& own,
+                  Problems& problems) const;
 
   // ---- validation of what only the whole experiment shows
 

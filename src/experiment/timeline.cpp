@@ -95,9 +95,9 @@ FieldRole role_of(const Schema& schema, const Condition& condition, const std::s
     return out;
   }
   const auto* parameter = schema.parameter(condition, path);
-  // The content of a file is in the data's digest; where it lies is no one's business. A field
-  // that its section's kind does not have is a leftover of another kind and acts on nothing.
-  if (!parameter || !parameter->identity || parameter->type == Type::File) return out;
+  // A field that its section's kind does not have is a leftover of another kind and acts on
+  // nothing.
+  if (!parameter || !parameter->identity || is_resolved(parameter->type)) return out;
   out.part = parameter->live ? FieldRole::Part::Live : FieldRole::Part::Static;
   out.neutral = parameter->neutral;
   return out;
@@ -177,12 +177,15 @@ Identity::Identity(const Schema& schema) : roles_(std::make_unique<Roles>()) {
 Identity::Identity(Identity&&) noexcept = default;
 Identity::~Identity() = default;
 
-Past Identity::past(const Timeline& timeline, const Digest& data) const {
+Past Identity::past(const Timeline& timeline, const Digest& data,
+                    const std::optional<Digest>& from) const {
   Past past;
   const auto& first = timeline.stretches.front().condition;
   // What initialisation depends on is in force before step 0: it is part of every state.
   past.before = data.hex();
   past.before += fields(first, roles_->of(first), FieldRole::Part::Static);
+  // In place of the field that says so. No intervention has this name: theirs have no dots.
+  if (from) past.before += framed(framed("model.from") + framed(from->hex()));
   for (const auto& operation : timeline.at_init)
     past.before += described(*roles_->schema, operation);
   for (const auto& stretch : timeline.stretches) {

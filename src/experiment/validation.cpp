@@ -42,6 +42,7 @@ void Experiment::State::validate(const std::shared_ptr<const Source>& file, Prob
   check_values(problems);
   if (problems.any()) return;
   check_sections(problems);
+  check_links(problems);
   check_features(problems);
   check_patterns(problems);
   check_weights(problems);
@@ -207,13 +208,13 @@ void Experiment::State::check_references(Problems& problems) const {
 void Experiment::State::check_drawn(const Entered& entered, Problems& problems) const {
   for (std::size_t i = 0; i < entered.grid.size(); ++i) {
     const auto point = entered.grid.at(i);
-    std::set<std::string> others;
+    std::set<std::string> drawn_to;
     for (const auto* setting : point) {
       if (setting->path != "toward" || setting->level.value == Value("init")) continue;
       const auto& other = setting->level.value.as_string();
       check_reference(other, setting->level.place, problems);
       if (problems.any()) return;
-      if (others.insert(other).second && others.size() > 1)
+      if (drawn_to.insert(other).second && others.size() > 1)
         problems.error(setting->level.place, "one intervention draws toward one trial alone");
       const auto operation = this->operation(entered.parts[setting->part], setting->part, point,
                                              condition(declared.variations.at(0)));

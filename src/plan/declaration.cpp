@@ -1,7 +1,9 @@
 #include "perturb/plan/declaration.h"
 
 #include <optional>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -43,6 +45,16 @@ Retention retention(const Experiment& experiment) {
       break;
   }
   return Retention::Last;
+}
+
+/// The states that its trials begin with, each once.
+std::vector<Digest> needs(const Experiment& experiment) {
+  if (experiment.others().empty()) return {};
+  std::set<Digest> states;
+  for (std::size_t number = 0; number < experiment.trials(); ++number) {
+    if (const auto from = experiment.trial(number).from) states.insert(from->state);
+  }
+  return {states.begin(), states.end()};
 }
 
 /// Changes whenever a member, a metric or a factor does.
@@ -102,6 +114,7 @@ void declare(Store& store, const Experiment& experiment, const Plan& plan) {
   row.retention = retention(experiment);
   row.members = static_cast<std::int64_t>(experiment.trials());
   for (const MetricSpec& metric : experiment.metrics()) row.metrics.push_back(metric_row(metric));
+  row.needs = needs(experiment);
   std::size_t next = 0;
   store.declare(row, [&]() -> std::optional<Member> {
     if (next == experiment.trials()) return std::nullopt;

@@ -12,6 +12,7 @@
 #include "perturb/core/random.h"
 #include "perturb/experiment/calendar.h"
 #include "perturb/plan/ahead.h"
+#include "plan/inherit.h"
 #include "plan/stages.h"
 #include "plan/tree.h"
 
@@ -326,6 +327,7 @@ Plan make_plan(const Experiment& experiment, const Store& store) {
     const auto& [model, data] = kinds.at(notes[stage.trial].kind);
     add_work(plan, model, data, stage.steps());
   }
+  inherit(experiment, store, plan);
   return plan;
 }
 
@@ -358,9 +360,10 @@ namespace {
 
 /// What a need compares with; nothing when that state is not to be had. `saved` is null where that
 /// is not known yet.
-std::optional<Reference> reference(const Experiment& experiment, const PlannedReference& planned,
-                                   const Digest& own, const SavedStates* saved) {
-  Reference out{planned.step, planned.state, planned.blob, {}};
+std::optional<Reference> reference(const Experiment& experiment, const Plan& plan,
+                                   const PlannedReference& planned, const Digest& own,
+                                   const SavedStates* saved) {
+  Reference out{planned.step, planned.state, planned.blob, {}, {}};
   if (planned.state == own) {
     out.blob.reset();
   } else if (!out.blob && !saved) {
@@ -370,8 +373,28 @@ std::optional<Reference> reference(const Experiment& experiment, const PlannedRe
     if (found == saved->end()) return std::nullopt;
     out.blob = found->second;
   }
-  out.start = experiment.trial(planned.trial).start();
+  const Trial trial = experiment.trial(planned.trial);
+  out.start = trial.start();
+  if (trial.from) {
+    const Inherited* begun = find_inherited(plan, trial.from->state);
+    if (!begun || !begun->blob) return std::nullopt;
+    out.from = begun->blob;
+  }
   return out;
+}
+
+/// What the trial begins with, or why it cannot.
+void add_from(const Experiment& experiment, const Plan& plan, Assignment& out) {
+  if (!out.trial.from) return;
+  const auto& [other, number, step, state] = *out.trial.from;
+  const Inherited* inherited = find_inherited(plan, state);
+  assert(inherited && "a plan knows what its stages begin with");
+  out.refused = inherited->lacking;
+  out.from = Reference{step,
+                       state,
+                       inherited->blob,
+                       experiment.others()[other].experiment->trial(number).start(),
+                       {}};
 }
 
 void add_measurements(const Experiment& experiment, const Plan& plan, const Stage& stage,
@@ -384,7 +407,8 @@ void add_measurements(const Experiment& experiment, const Plan& plan, const Stag
       Measurement next{
           need.step, calendar.epochs_before(need.step), out.trial.state(need.step), {}, {}};
       if (need.reference != kNone) {
-        next.reference = reference(experiment, plan.references[need.reference], next.state, saved);
+        next.reference =
+            reference(experiment, plan, plan.references[need.reference], next.state, saved);
         if (!next.reference) continue;
       }
       last = need.reference;
@@ -405,7 +429,8 @@ void add_drawn(const Experiment& experiment, const Plan& plan, const SavedStates
     const auto planned = std::find_if(plan.references.begin(), plan.references.end(),
                                       [&](const auto& one) { return one.state == state; });
     if (planned == plan.references.end()) continue;
-    if (auto found = reference(experiment, *planned, {}, saved)) out.drawn.emplace(step, *found);
+    if (auto found = reference(experiment, plan, *planned, {}, saved))
+      out.drawn.emplace(step, *found);
   }
 }
 
@@ -428,6 +453,7 @@ Assignment make_assignment(const Experiment& experiment, const Plan& plan, std::
   out.last = out.trial.state(stage.end);
   out.heirs = stage.heirs;
   out.metrics = experiment.metrics();
+  add_from(experiment, plan, out);
 
   const Calendar calendar(out.trial.timeline, out.examples);
   add_measurements(experiment, plan, stage, saved, calendar, out);

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "plan/inherit.h"
+
 namespace perturb {
 
 namespace {
@@ -73,6 +75,14 @@ class Explainer {
   }
 
   std::string because(std::size_t number) const {
+    std::string text = reason(number);
+    const auto from = experiment_.trial(number).from;
+    const Inherited* inherited = from ? find_inherited(plan_, from->state) : nullptr;
+    if (inherited && !inherited->lacking.empty()) text += "; " + inherited->lacking;
+    return text;
+  }
+
+  std::string reason(std::size_t number) const {
     const Planned& planned = plan_.trials[number];
     if (!planned.first) return "the same trial as another member of the experiment, which answers";
     const auto found = known_.find(planned.trial);

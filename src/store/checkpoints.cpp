@@ -85,6 +85,11 @@ void Store::State::remove_checkpoint(std::int64_t state) {
 }
 
 bool Store::State::wanted(std::int64_t state) const {
+  {
+    Cursor needed =
+        database->kept("SELECT 1 FROM needed_states WHERE state = ? LIMIT 1").rows(state);
+    if (needed.next()) return true;
+  }
   // Those that were declared last are carried out last, and are the likeliest to want it.
   Cursor row =
       database

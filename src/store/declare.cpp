@@ -191,6 +191,14 @@ void Store::State::declare_metrics(std::int64_t experiment, const std::vector<Me
   }
 }
 
+void Store::State::declare_needs(std::int64_t experiment, const std::vector<Digest>& needs) {
+  database->kept("DELETE FROM needed_states WHERE experiment = ?").run(experiment);
+  for (const Digest& digest : needs) {
+    database->kept("INSERT INTO needed_states (experiment, state) VALUES (?, ?)")
+        .run(experiment, state(digest));
+  }
+}
+
 void Store::declare(const ExperimentRow& experiment,
                     const std::function<std::optional<Member>()>& next) {
   State& state = *state_;
@@ -204,6 +212,7 @@ void Store::declare(const ExperimentRow& experiment,
   state.write([&] {
     const std::int64_t id = experiment_id(database, experiment);
     state.declare_metrics(id, experiment.metrics);
+    state.declare_needs(id, experiment.needs);
     database.kept("DELETE FROM members WHERE experiment = ?").run(id);
     TrialWriter trials(database);
     FactorWriter factors(database);

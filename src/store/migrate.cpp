@@ -8,6 +8,7 @@
 #include "perturb/core/files.h"
 #include "store/layout_2.sql.h"
 #include "store/layout_3.sql.h"
+#include "store/layout_4.sql.h"
 #include "store/schema.sql.h"
 #include "store/views.h"
 
@@ -45,7 +46,7 @@ void check_references(const Database& database) {
 }  // namespace
 
 std::span<const Migration> migrations() {
-  static constexpr std::array<Migration, 2> kAll = {{{2, kLayout2}, {3, kLayout3}}};
+  static constexpr std::array<Migration, 3> kAll = {{{2, kLayout2}, {3, kLayout3}, {4, kLayout4}}};
   return kAll;
 }
 

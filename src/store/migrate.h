@@ -13,7 +13,7 @@ namespace perturb {
 
 /// "prtb": by this `file` and we know one of our databases from another.
 inline constexpr std::int64_t kApplicationId = 0x70727462;
-inline constexpr std::int64_t kLayout = 3;
+inline constexpr std::int64_t kLayout = 4;
 
 /// Brings layout `to - 1` to `to`. Views are made anew afterwards.
 struct Migration {

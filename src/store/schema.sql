@@ -1,4 +1,4 @@
--- The tables of results.db, layout 3. docs/store.md explains them to users, whose interface are
+-- The tables of results.db, layout 4. docs/store.md explains them to users, whose interface are
 -- the views (views.cpp): tables may change with a new layout, views only grow.
 --
 -- A later layout is a migration (migrate.cpp) on top of this file; this file is then changed too,
@@ -110,6 +110,14 @@ CREATE TABLE checkpoint_trials (
   PRIMARY KEY (state, trial)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX trial_checkpoints ON checkpoint_trials (trial, step);
+
+-- States of other experiments' trials that an experiment's trials begin with: their checkpoints stay.
+CREATE TABLE needed_states (
+  experiment INTEGER NOT NULL REFERENCES experiments,
+  state      INTEGER NOT NULL REFERENCES states,
+  PRIMARY KEY (experiment, state)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX states_needed ON needed_states (state);
 
 CREATE TABLE metrics (
   id         INTEGER PRIMARY KEY,

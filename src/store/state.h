@@ -59,7 +59,8 @@ struct Store::State {
   std::int64_t state(const Digest& digest);
   void keep_checkpoint(RunId run, const Saved& saved, std::int64_t state,
                        const std::vector<std::int64_t>& trials);
-  /// Whether any experiment wants the checkpoint of that state; see Retention.
+  /// Whether any experiment wants the checkpoint of that state, because its trials begin with it or
+  /// go through it; see Retention.
   bool wanted(std::int64_t state) const;
   /// Removes the trials' checkpoints that nobody wants any more.
   void prune(const std::vector<std::int64_t>& trials);
@@ -68,6 +69,7 @@ struct Store::State {
   /// Makes the batch's blobs durable.
   void settle_blobs();
   void declare_metrics(std::int64_t experiment, const std::vector<MetricRow>& metrics);
+  void declare_needs(std::int64_t experiment, const std::vector<Digest>& needs);
 };
 
 }  // namespace perturb

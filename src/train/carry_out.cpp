@@ -109,9 +109,22 @@ class Stage {
   }
 
   void start_anew() {
+    // Of what a session reads before its first step, only the states that it begins with can be
+    // lost.
+    const bool begins_elsewhere = assignment_.from.has_value();
+    try {
+      make_session();
+    } catch (const Error& error) {
+      if (begins_elsewhere) record_.start_lost = error.code() != ExitCode::Usage;
+      throw;
+    }
+  }
+
+  void make_session() {
     live_.data = means_.data;
     live_.session =
-        std::make_unique<Session>(assignment_, means_.registries, *means_.data, means_.threads);
+        std::make_unique<Session>(assignment_, means_.registries, *means_.data,
+                                  SessionMeans{.threads = means_.threads, .blobs = means_.blobs});
   }
 
   void read_checkpoint() {
@@ -164,7 +177,7 @@ class Stage {
     std::vector<double> values;
     if (const auto& other = measurement.reference) {
       const auto state = read_reference(*other);
-      values = session().measure(measurement.metrics, &other->start, &state);
+      values = session().measure(measurement.metrics, &*other, &state);
     } else {
       values = session().measure(measurement.metrics);
     }
@@ -185,7 +198,7 @@ class Stage {
     if (!other.blob) return session().state().snapshot();
     if (!means_.blobs)
       throw Error(ExitCode::Store, "the state to compare with is not there any more");
-    return snapshot_from(means_.blobs->get(*other.blob), session().like(other.start));
+    return snapshot_from(means_.blobs->get(*other.blob), session().like(other));
   }
 
   /// Reports come with checkpoints.

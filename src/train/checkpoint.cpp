@@ -13,7 +13,11 @@
 namespace perturb {
 namespace {
 
-std::string moment_name(std::size_t number) { return "optimizer.moment." + std::to_string(number); }
+constexpr std::string_view kMoment = "optimizer.moment.";
+
+std::string moment_name(std::size_t number) {
+  return std::string(kMoment) + std::to_string(number);
+}
 
 std::string_view bytes_of(const Tensor& contiguous) {
   return {static_cast<const char*>(contiguous.data_ptr()), contiguous.nbytes()};
@@ -68,6 +72,31 @@ std::string to_safetensors(const FlatState& state, const std::string& optimizer,
                                      {"optimizer", optimizer},
                                      {"updates", std::to_string(state.updates())},
                                      {"step", std::to_string(step)}});
+}
+
+void begin_with(std::string_view bytes, FlatState& state) {
+  const auto file = read_safetensors(bytes);
+  const auto misfit = [](const std::string& why) { throw Error(ExitCode::Usage, why); };
+  std::size_t found = 0;
+  const auto copy = [&](const std::vector<Slice>& layout, const Tensor& vector) {
+    for (const auto& slice : layout) {
+      const auto* stored = file.find(slice.name);
+      if (!stored) misfit("has no " + slice.name);
+      if (stored->dtype != "F32" || stored->shape != slice.shape)
+        misfit("has another shape of " + slice.name);
+      auto values = at::empty({slice.size}, at::kFloat);
+      std::memcpy(values.data_ptr(), stored->bytes.data(), stored->bytes.size());
+      vector.narrow(0, slice.offset, slice.size).copy_(values);
+      ++found;
+    }
+  };
+  const at::NoGradGuard no_gradients;
+  copy(state.layout(), state.parameters());
+  copy(state.buffer_layout(), state.buffers());
+  for (const auto& tensor : file.tensors) {
+    if (tensor.name.starts_with(kMoment)) ++found;
+  }
+  if (found < file.tensors.size()) misfit("has tensors that there is no place for");
 }
 
 Snapshot snapshot_from(std::string_view bytes, const FlatState& like) {

@@ -10,6 +10,7 @@
 #include "perturb/core/error.h"
 #include "perturb/core/random.h"
 #include "perturb/experiment/calendar.h"
+#include "perturb/train/checkpoint.h"
 #include "perturb/train/draw.h"
 #include "perturb/train/intervention.h"
 #include "perturb/train/metric.h"
@@ -39,6 +40,12 @@ struct Session::Twin {
         state(started(*task, {start, data, registries}), device),
         initial(state.parameters().clone()) {}
 
+  /// It begins with this state of another experiment.
+  void begin_with(const std::string& bytes) {
+    perturb::begin_with(bytes, state);
+    initial = state.parameters().clone();
+  }
+
   Condition start;
   std::unique_ptr<Task> task;
   FlatState state;
@@ -47,28 +54,29 @@ struct Session::Twin {
 
 struct Session::Parts {
   Parts(const Assignment& assignment, const Registries& registries, const Dataset& data,
-        SpareThreads* threads);
+        const SessionMeans& means);
 
   /// Takes the assignment's metrics, and forgets what was in force.
   void begin();
   /// Puts what is in force from `step` on in force.
   void enter();
   void take_step();
-  /// A network that begins as the condition says.
-  Twin& twin(const Condition& start);
+  /// A network of that trial.
+  Twin& twin(const Reference& trial);
   Drawn draw();
   Examples gather(const Drawn& drawn);
 
   const Assignment* assignment;
   const Registries& registries;
   const Dataset& data;
-  SpareThreads* threads;
+  SessionMeans means;
   Calendar calendar;
   const c10::Device device;
 
   std::unique_ptr<Task> task;
   FlatState state;
-  Tensor initial;
+  Tensor initial;          ///< parameters at step 0
+  Tensor initial_buffers;  ///< likewise
   std::vector<std::unique_ptr<Metric>> metrics;
   FiniteWatch watch;
   Step step = 0;
@@ -92,6 +100,9 @@ struct Session::Parts {
 
  private:
   std::vector<Model*> start_task();
+  /// Parameters and buffers of the other experiment's trial, as it left them.
+  void begin_with_predecessor();
+  std::string bytes_of(const std::optional<Digest>& blob) const;
 };
 
 std::vector<Model*> Session::Parts::start_task() {
@@ -106,22 +117,45 @@ std::vector<Model*> Session::Parts::start_task() {
   return started(*task, {condition, data, registries});
 }
 
+std::string Session::Parts::bytes_of(const std::optional<Digest>& blob) const {
+  if (!blob || !means.blobs)
+    throw Error(ExitCode::Store, "the state to begin with is not there any more");
+  return means.blobs->get(*blob);
+}
+
+void Session::Parts::begin_with_predecessor() {
+  const auto& from = *assignment->from;
+  const auto bytes = bytes_of(from.blob);
+  try {
+    begin_with(bytes, state);
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::Usage) throw;
+    throw Error(ExitCode::Usage,
+                "model \"" + assignment->trial.start().text("model.kind") +
+                    "\" cannot begin with what was trained of model \"" +
+                    from.start.text("model.kind") + "\", which " + error.what(),
+                "both need the same [model]");
+  }
+}
+
 Session::Parts::Parts(const Assignment& assignment_, const Registries& registries_,
-                      const Dataset& data_, SpareThreads* threads_)
+                      const Dataset& data_, const SessionMeans& means_)
     : assignment(&assignment_),
       registries(registries_),
       data(data_),
-      threads(threads_),
+      means(means_),
       calendar(assignment_.trial.timeline, assignment_.examples),
       device(assignment_.trial.start().text("train.device")),
       state(start_task(), device),
       watch(device.is_cpu()) {
+  if (assignment->from) begin_with_predecessor();
   for (const auto& operation : assignment->trial.timeline.at_init) {
     const auto& make = registries.interventions.at(operation.kind);
     make(operation.parameters, assignment->trial.start())
         ->perturb(state, {.data = data, .initial = state.parameters()});
   }
   initial = state.parameters().clone();
+  initial_buffers = state.buffers().clone();
   watch.add(at::zeros({}, initial.options()), initial);
   begin();
 }
@@ -211,8 +245,8 @@ void Session::Parts::take_step() {
 }
 
 Session::Session(const Assignment& assignment, const Registries& registries, const Dataset& data,
-                 SpareThreads* threads)
-    : parts_(std::make_unique<Parts>(assignment, registries, data, threads)) {}
+                 const SessionMeans& means)
+    : parts_(std::make_unique<Parts>(assignment, registries, data, means)) {}
 
 Session::~Session() = default;
 
@@ -273,16 +307,18 @@ Outcome Session::advance(Step until, Progress& progress) {
   }
 }
 
-Session::Twin& Session::Parts::twin(const Condition& start) {
-  if (!other || !(other->start == start))
-    other = std::make_unique<Twin>(start, registries, data, device);
+Session::Twin& Session::Parts::twin(const Reference& trial) {
+  if (!other || !(other->start == trial.start)) {
+    other = std::make_unique<Twin>(trial.start, registries, data, device);
+    if (trial.from) other->begin_with(bytes_of(trial.from));
+  }
   return *other;
 }
 
-const FlatState& Session::like(const Condition& start) { return parts_->twin(start).state; }
+const FlatState& Session::like(const Reference& trial) { return parts_->twin(trial).state; }
 
 std::vector<double> Session::measure(const std::vector<std::size_t>& metrics,
-                                     const Condition* start, const Snapshot* reference) {
+                                     const Reference* other, const Snapshot* state) {
   auto& parts = *parts_;
   const auto others = [&](bool init) -> Subject {
     if (init) {
@@ -290,13 +326,14 @@ std::vector<double> Session::measure(const std::vector<std::size_t>& metrics,
         parts.beginning = std::make_unique<Twin>(parts.assignment->trial.start(), parts.registries,
                                                  parts.data, parts.device);
         parts.beginning->state.parameters().copy_(parts.initial);
+        parts.beginning->state.buffers().copy_(parts.initial_buffers);
       }
       const auto& twin = *parts.beginning;
       return {twin.state, *twin.task, parts.initial};
     }
-    if (!start || !reference) throw Error(ExitCode::Bug, "there is nothing to compare with");
-    Twin& twin = parts.twin(*start);
-    twin.state.restore(*reference);
+    if (!other || !state) throw Error(ExitCode::Bug, "there is nothing to compare with");
+    Twin& twin = parts.twin(*other);
+    twin.state.restore(*state);
     return {twin.state, *twin.task, twin.initial};
   };
   // Called in several threads at once; what it reads stays as it is.
@@ -310,7 +347,7 @@ std::vector<double> Session::measure(const std::vector<std::size_t>& metrics,
     return std::shared_ptr<const Subject>(copy, &copy->subject);
   };
   Observation observed({parts.state, *parts.task, parts.initial}, others, copies, parts.data,
-                       parts.threads);
+                       parts.means.threads);
   std::vector<double> values;
   values.reserve(metrics.size());
   for (const auto metric : metrics) values.push_back(parts_->metrics.at(metric)->measure(observed));

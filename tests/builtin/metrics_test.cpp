@@ -35,9 +35,9 @@ struct Pair {
   std::map<std::string, double> values() {
     std::vector<std::size_t> all;
     for (std::size_t i = 0; i < trial.assignment.metrics.size(); ++i) all.push_back(i);
-    const auto start = control.assignment.trial.start();
+    const Reference other{3, {}, {}, control.assignment.trial.start(), {}};
     const auto state = reference.state().snapshot();
-    const auto found = session.measure(all, &start, &state);
+    const auto found = session.measure(all, &other, &state);
     std::map<std::string, double> named;
     for (std::size_t i = 0; i < all.size(); ++i)
       named[trial.assignment.metrics[i].label] = found[i];
@@ -143,10 +143,10 @@ TEST_CASE("compared with itself, nothing differs") {
   Pair pair(metric("distance", "to = \"control\"\n") + metric("agreement") +
             metric("kl-divergence") + metric("loss-barrier"));
   std::vector<std::size_t> all = {0, 1, 2, 3};
-  const auto start = pair.trial.assignment.trial.start();
+  const Reference other{3, {}, {}, pair.trial.assignment.trial.start(), {}};
   const auto state = pair.session.state().snapshot();
   const auto before = state.parameters.clone();
-  CHECK(pair.session.measure(all, &start, &state) == std::vector<double>{0, 1, 0, 0});
+  CHECK(pair.session.measure(all, &other, &state) == std::vector<double>{0, 1, 0, 0});
   CHECK(at::equal(pair.session.state().parameters(), before));
 }
 

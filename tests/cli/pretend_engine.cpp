@@ -3,12 +3,11 @@
 // without training. Loaded through PERTURB_TRAIN.
 //
 // PERTURB_PRETEND_TEXTS  a JSON list of {name, text, hex}: a trial whose seeds.sample is i > 0
-// fails
-//                        with the i-th text (or the bytes that hex gives) as its message
+//                        fails with the i-th text (or the bytes that hex gives) as its message
 // PERTURB_PRETEND_HOLD   while there is a file of that name, a stage goes no further than half way
 // PERTURB_PRETEND_SAVES  if set, checkpoints are left where they are asked for, and have to be
-// there
-//                        where a stage begins with one, of the right state
+//                        there where a stage begins with one, of the right state; what a trial
+//                        begins with is read
 // PERTURB_PRETEND_PAUSE  milliseconds that a step takes
 // PERTURB_PRETEND_DIE    a folder: a stage for which it has no file yet, by the name of its last
 //                        state, makes one half way and ends its process by SIGKILL
@@ -27,6 +26,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "perturb/core/error.h"
 #include "perturb/store/blobs.h"
 #include "perturb/train/engine.h"
 
@@ -109,7 +109,13 @@ class PretendEngine final : public Engine {
   /// What is in a checkpoint: the state that it is of. One that was made because it had to stop
   /// does not know that.
   bool begins_rightly(const Assignment& stage, Record& record) const {
-    if (!blobs_ || stage.begin == 0) return true;
+    if (!blobs_) return true;
+    if (stage.from && !readable(*stage.from->blob)) {
+      record.start_lost = true;
+      record.message = "what it begins with cannot be read";
+      return false;
+    }
+    if (stage.begin == 0) return true;
     record.start_lost = true;
     record.message = "there is no checkpoint";
     if (!stage.checkpoint || !blobs_->size(*stage.checkpoint)) return false;
@@ -119,6 +125,15 @@ class PretendEngine final : public Engine {
       return true;
     record.message = "the checkpoint is of another state: " + text;
     return false;
+  }
+
+  bool readable(const Digest& blob) const {
+    try {
+      blobs_->get(blob);
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
   }
 
   void keep(const Save& save, const Digest& state, Record& record) const {

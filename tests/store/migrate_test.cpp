@@ -95,6 +95,8 @@ TEST_CASE("a store of layout 1 becomes one of this layout, with all its results"
     const Database database(database_in(folder.path()), Database::Mode::Write);
     schema = database.text(kSchemaNames);
     drop_views(database);
+    // What layout 4 added.
+    database.execute("DROP TABLE needed_states");
     // What layout 3 added.
     database.execute(
         "DROP TABLE comparisons; ALTER TABLE experiment_metrics DROP COLUMN relative; "

@@ -52,6 +52,15 @@ struct MetricSpec {
   bool relative() const;
 };
 
+/// A state of another experiment's control that a trial begins with: its parameters and buffers,
+/// not what the optimizer remembers.
+struct Predecessor {
+  std::size_t other = 0;  ///< which experiment, in Experiment::others()
+  std::size_t trial = 0;  ///< its number there
+  Step step = 0;
+  Digest state;
+};
+
 /// One trial, resolved.
 struct Trial {
   std::size_t variation = 0;
@@ -60,6 +69,8 @@ struct Trial {
   std::vector<Operation> operations;
   /// The variation whose control an intervention draws this trial toward, if one does.
   std::optional<std::size_t> toward;
+  /// Whose state it begins with, where initialisation is not what makes its network.
+  std::optional<Predecessor> from;
   Timeline timeline;
   Past past;  ///< of the timeline, for identities
   Digest id;  ///< law 1
@@ -81,12 +92,14 @@ std::vector<std::pair<std::string, Value>> factors_of(const Trial& trial);
 /// The operations as JSON, for the store and for people.
 std::string to_json(const std::vector<Operation>& operations);
 
-/// A state of another trial that one is compared with: the one after as many examples.
+/// A state of another trial: one that this trial is compared with, after as many examples, or one
+/// that it begins with.
 struct Reference {
   Step step = 0;
   Digest state;
   std::optional<Digest> blob;  ///< with that state; none: it is the very state that is compared
   Condition start;             ///< what is in force at step 0 of that trial, which makes its model
+  std::optional<Digest> from;  ///< the blob with the state that that trial itself began with, if so
 };
 
 /// When to measure what, in step order. What is compared with a state of another trial is a
@@ -120,6 +133,10 @@ struct Assignment {
   Digest start;
   std::optional<Digest> checkpoint;  ///< the blob with that state; none: it is still in memory
   Digest last;                       ///< the state before step `end`
+  /// The state of another experiment's trial that the network at step 0 begins with.
+  std::optional<Reference> from;
+  /// Why the stage cannot be carried out, whoever tried; empty when it can.
+  std::string refused;
   /// How many stages go on from the end. The state is kept in memory for them if it can be, and
   /// saved otherwise.
   std::size_t heirs = 0;

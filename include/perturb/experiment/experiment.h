@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -55,21 +56,34 @@ struct NamedPlugin {
 /// the experiment does.
 std::vector<NamedPlugin> plugins_of(const Source& source);
 
+class Experiment;
+
+/// Gives the experiment in a file that another one refers to. Throws InvalidExperiment with what is
+/// wrong there, or Error when it cannot be had at all. See Ancestry.
+using ExperimentLookup =
+    std::function<std::shared_ptr<const Experiment>(const std::filesystem::path& file)>;
+
+/// An experiment that another one goes on from.
+struct OtherExperiment {
+  std::filesystem::path file;
+  std::shared_ptr<const Experiment> experiment;
+};
+
 class Experiment {
  public:
   /// Reads and validates; `schema` must outlive the experiment. Overrides are "path=value" or
   /// "path=a,b,c" as on the command line. Throws InvalidExperiment with everything that is wrong,
-  /// or Error when there is no file.
+  /// or Error when there is no file. Without `others` it cannot refer to another experiment.
   static Experiment load(const std::filesystem::path& file,
                          const std::vector<std::string>& overrides, const Schema& schema,
-                         const DataLookup& data);
+                         const DataLookup& data, const ExperimentLookup& others = {});
   /// The same for a text that `read_experiment` read from `file`.
   static Experiment load(Source source, const std::filesystem::path& file,
                          const std::vector<std::string>& overrides, const Schema& schema,
-                         const DataLookup& data);
+                         const DataLookup& data, const ExperimentLookup& others = {});
   static Experiment parse(Source source, const std::filesystem::path& folder,
                           const std::vector<std::string>& overrides, const Schema& schema,
-                          const DataLookup& data);
+                          const DataLookup& data, const ExperimentLookup& others = {});
   Experiment(Experiment&&) noexcept;
   Experiment& operator=(Experiment&&) noexcept;
   ~Experiment();
@@ -86,7 +100,12 @@ class Experiment {
   const CheckpointPolicy& checkpoints() const;
   const std::vector<Diagnostic>& warnings() const;
 
-  /// Paths that vary, in file order; and "set.<path>" or "<kind>.<parameter>" of interventions.
+  /// The experiments that this one goes on from, each once, in the order in which they are named.
+  const std::vector<OtherExperiment>& others() const;
+
+  /// Paths that variations give values, in file order.
+  std::vector<std::string> varied() const;
+  /// The same; and "set.<path>" or "<kind>.<parameter>" of interventions.
   const std::vector<std::string>& factors() const;
 
   std::size_t variations() const;

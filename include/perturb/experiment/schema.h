@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <limits>
@@ -29,8 +30,16 @@ enum class Type {
   StringList,
   File,       ///< a path, relative to the experiment file; identity takes the content's digest
   Selection,  ///< a table of condition keys and the values wanted, kept as canonical JSON
-  Reference,  ///< { experiment = "x.toml", at = "end", select = {...} }, kept as canonical JSON
+  /// { experiment = "x.toml", at = "end", select = {...} }, kept as canonical JSON; identity takes
+  /// the states that are meant.
+  Reference,
 };
+
+/// Whether identity takes what the value stands for, instead of the value: the content of a file,
+/// the states of other trials. What it is called and where it lies is no one's business.
+constexpr bool is_resolved(Type type) {
+  return type == Type::File || type == Type::Selection || type == Type::Reference;
+}
 
 /// What a name, or a pattern of names in which * stands for any characters, is to be found among.
 enum class Selects {
@@ -172,7 +181,8 @@ class Schema {
   const Parameter* parameter(const Condition& condition, std::string_view path) const;
 
  private:
-  std::map<Family, std::vector<Component>> components_;
+  // A component stays where it is when others come: an experiment may be under way that has some.
+  std::map<Family, std::deque<Component>> components_;
 };
 
 /// Answers for the `data.*` fields of a condition. Called once for each distinct data set.

@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -79,7 +80,9 @@ class Identity {
   Identity(Identity&&) noexcept;
   ~Identity();
 
-  Past past(const Timeline& timeline, const Digest& data) const;
+  /// `from`: the state of another trial that this one begins with, if it does.
+  Past past(const Timeline& timeline, const Digest& data,
+            const std::optional<Digest>& from = {}) const;
   /// The trial as such, whatever its length, on data of this digest.
   Digest trial(const Timeline& timeline, const Digest& data) const {
     return trial_digest(timeline, past(timeline, data));

@@ -65,6 +65,15 @@ struct PlannedReference {
   std::optional<Digest> blob;  ///< in the store; otherwise some stage saves it
 };
 
+/// A state of another experiment that stages begin with.
+struct Inherited {
+  Predecessor from;
+  std::optional<Digest> blob;  ///< in the store
+  /// Why nobody can begin with it, as things are; empty where there is the blob.
+  std::string lacking;
+  bool hopeless = false;  ///< its trial diverged before it, and would again
+};
+
 /// A stretch of one or more trials that is carried out in one piece.
 struct Stage {
   std::size_t trial = 0;       ///< the number of one that passes; it says what is in force
@@ -104,15 +113,25 @@ struct Plan {
   std::vector<Stage> stages;       ///< in the order to carry them out in; parents come earlier
   std::vector<Adoption> adoptions;
   std::vector<PlannedReference> references;
-  std::int64_t steps_asked = 0;   ///< over distinct trials
-  std::int64_t steps_shared = 0;  ///< of these, when what they have in common is trained once
-  std::int64_t steps_to_run = 0;  ///< of these, what the store does not have
+  std::vector<Inherited> inherited;  ///< each once, in the order of the states
+  std::int64_t steps_asked = 0;      ///< over distinct trials
+  std::int64_t steps_shared = 0;     ///< of these, when what they have in common is trained once
+  std::int64_t steps_to_run = 0;     ///< of these, what the store does not have
   std::size_t distinct = 0;
   std::size_t cached = 0;  ///< distinct trials that the store answers
   std::vector<Work> work;  ///< steps_to_run, by model and data
 };
 
 Plan make_plan(const Experiment& experiment, const Store& store);
+
+/// The least that has to be done of `experiment`, as the trials that they are of do it, for these
+/// states to be saved. What is measured until then is measured on the way. Trials that nothing is
+/// wanted of are left blank.
+Plan plan_of_states(const Experiment& experiment, const Store& store,
+                    const std::vector<Predecessor>& states);
+
+/// Of what a plan inherits: the states of one of the others that have to be made first.
+std::vector<Predecessor> lacking_states(const Plan& plan, std::size_t other);
 
 /// Puts the stages that wait for no other into a random order. Results do not depend on it (law 3).
 void shuffle(Plan& plan, std::uint64_t seed);

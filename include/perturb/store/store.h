@@ -68,6 +68,9 @@ struct ExperimentRow {
   std::int64_t members = 0;
   std::vector<MetricRow> metrics;
   Retention retention = Retention::Last;
+  /// States of other experiments' trials that its trials begin with. Their checkpoints stay as long
+  /// as it is declared so.
+  std::vector<Digest> needs;
 };
 
 /// Who ran, where and with what; law 3's fingerprint.

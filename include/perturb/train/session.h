@@ -24,13 +24,20 @@ namespace perturb {
 class Handover;
 class SpareThreads;
 
+/// What a session may use beside the data.
+struct SessionMeans {
+  SpareThreads* threads = nullptr;  ///< for measuring; none: the calling one does it alone
+  const Blobs* blobs = nullptr;  ///< with the states of other experiments that networks begin with
+};
+
 class Session {
  public:
   /// Builds the state at step 0, operations at init carried out. `registries`, `data` (on the
-  /// condition's device) and `threads` (for measuring; may be null) must outlive the session, and
-  /// `assignment` its use.
+  /// condition's device) and `means` must outlive the session, and `assignment` its use. Throws
+  /// Error(Usage) where the state that it begins with is of another network, Error(Store) where
+  /// that state cannot be read.
   Session(const Assignment& assignment, const Registries& registries, const Dataset& data,
-          SpareThreads* threads = nullptr);
+          const SessionMeans& means = {});
   ~Session();
 
   /// Goes on with another assignment, whose trial has had the same past until now.
@@ -51,13 +58,11 @@ class Session {
   /// The optimizer that the moments belong to; empty at step 0.
   const std::string& optimizer() const;
   /// The values of these metrics of the assignment on the current state. What they compare with is
-  /// `reference`, the state of a trial that begins as `start` says; null where none of them
-  /// compares with another trial.
+  /// `state`, that of another trial; null where none of them compares with one.
   std::vector<double> measure(const std::vector<std::size_t>& metrics,
-                              const Condition* start = nullptr,
-                              const Snapshot* reference = nullptr);
+                              const Reference* other = nullptr, const Snapshot* state = nullptr);
   /// A state laid out as that other trial's are, for reading a checkpoint of it.
-  const FlatState& like(const Condition& start);
+  const FlatState& like(const Reference& trial);
 
  private:
   struct Twin;
