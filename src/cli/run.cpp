@@ -368,6 +368,12 @@ void show_scripts(Context& context, const Options& options) {
   const auto folder = context.store_folder(options.arguments.file);
   const Plan plan = make_plan(experiment, store_to_read(folder));
   require_data(loaded);
+  const auto& others = experiment.others();
+  for (std::size_t other = 0; other < others.size(); ++other) {
+    if (!lacking_states(plan, other).empty())
+      warn(context, fmt::format("not among them: the jobs of {}, which come first",
+                                printable(others[other].experiment->name())));
+  }
   std::vector<Job> jobs;
   for (std::size_t number = 0; number < plan.stages.size(); ++number)
     jobs.push_back(job_ahead(plan, number, assignment_ahead(experiment, plan, number)));
