@@ -136,6 +136,15 @@ void adopt(const Training& training, RunId run) {
   training.store.flush();
 }
 
+/// What a stage measures at step 0 is also of trials that have only their beginning in common.
+void share_beginning(const Training& training, RunId run, const Stage& stage,
+                     const Record& record) {
+  if (record.measured.empty() || record.measured.front().step > 0) return;
+  for (const std::size_t other : stage.beginners)
+    training.store.adopt(run, training.plan.trials[other].trial,
+                         {{0, 0, record.measured.front().state}}, std::nullopt);
+}
+
 /// The rows of a run whose stages are carried out on hosts that may compute differently: one for
 /// each fingerprint of numerics that records come with.
 class RecordedRuns {
@@ -245,6 +254,7 @@ Trained train(const Training& training) {
             Record named = record;
             name_states(experiment, plan.stages[stage], named);
             store.keep(run, named, shares);
+            share_beginning(training, run, plan.stages[stage], named);
             display.kept(stage, record);
           },
       .started =

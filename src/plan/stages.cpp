@@ -430,10 +430,21 @@ class Stager {
       if (involved_[place]) stage.trials.push_back(in_.trials[place].number);
     }
     stage.trial = stage.trials.front();
+    add_beginners(stage, at);
     stage.is_an_end = passage.ends && stage.end == segment(at).end;
     if (stage.parent != kNone) ++out_.stages[stage.parent].heirs;
     if (stage.end == segment(at).end) passage.stage_to_end = number;
     out_.stages.push_back(std::move(stage));
+  }
+
+  void add_beginners(Stage& stage, std::size_t at) {
+    const std::size_t root = segment(at).parent;
+    if (root == kNone || stage.needs.empty() || stage.needs.front().step > 0) return;
+    const auto& own = passages_[at].trials;
+    for (const std::size_t place : passages_[root].trials) {
+      if (involved_[place] && !std::binary_search(own.begin(), own.end(), place))
+        stage.beginners.push_back(in_.trials[place].number);
+    }
   }
 
   /// Stages wait for those that save what they compare with.

@@ -267,8 +267,9 @@ TEST_CASE("what does not go together is refused") {
   CHECK(verdict(Family::Intervention, "clamp-activations", {{"least", 1.0}, {"most", 0.0}}) != "");
 
   CHECK(verdict(Family::Data, "gaussian-blobs", {{"examples", 1'000'000'000}}) != "");
-  const auto* mlp = schema.find(Family::Model, "mlp");
-  CHECK(mlp->unsupported({{"from", Value("{\"experiment\":\"x.toml\"}")}}) != "");
+  const std::string reference = "{\"experiment\":\"x.toml\"}";
+  CHECK(verdict(Family::Model, "mlp", {{"from", reference}}) == "");
+  CHECK(verdict(Family::Model, "mlp", {{"from", reference}, {"weights", "x.safetensors"}}) != "");
 }
 
 TEST_CASE("momentum may be scaled beyond 1, as the momentum experiment does") {

@@ -130,7 +130,8 @@ class Planned(FromTest):
         self.assertEqual(self.ask("SELECT count(*) FROM needed_states JOIN checkpoints USING (state)"),
                          needed)
         # And when it does not begin with them any more, they go.
-        self.file(TUNE.replace('from = { experiment = "pretrain.toml" }', ""), "tune.toml")
+        self.file(TUNE.replace('from = { experiment = "pretrain.toml" }', "").replace("lr = 0.1", "lr = 0.3"),
+                  "tune.toml")
         self.perturb("run", self.tune)
         self.perturb("gc", "--apply")
         self.assertEqual(self.ask("SELECT count(*) FROM checkpoints AS c JOIN runs ON runs.id = c.run "

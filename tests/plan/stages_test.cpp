@@ -282,6 +282,22 @@ TEST_CASE("a run of 30 steps with an intervention from each of 5 points on takes
   CHECK(plan.steps_asked == 6 * 30);
 }
 
+TEST_CASE("what is measured at step 0 is measured once, for all that begin alike") {
+  const Experiment grid = declared(kBase + std::string(kWindows) +
+                                   "[[metrics]]\nkind = \"weight-norm\"\nevery = [0]\n");
+  const Plan plan = make_plan(grid, Store::in_memory());
+  std::multiset<std::size_t> told;
+  for (const Stage& stage : plan.stages) {
+    const bool first = !stage.needs.empty() && stage.needs.front().step == 0;
+    CHECK((first || stage.beginners.empty()));
+    if (!first) continue;
+    told.insert(stage.trials.begin(), stage.trials.end());
+    told.insert(stage.beginners.begin(), stage.beginners.end());
+  }
+  CHECK(told.size() == grid.trials());
+  for (std::size_t number = 0; number < grid.trials(); ++number) CHECK(told.count(number) == 1);
+}
+
 TEST_CASE("controls are done first, and a path is followed to its end") {
   const Experiment grid = declared(kBase + std::string(kStart));
   const Plan plan = make_plan(grid, Store::in_memory());

@@ -19,9 +19,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::array<Migration, 2> kSteps = {{
-    {4, "ALTER TABLE runs ADD COLUMN mood TEXT; UPDATE runs SET mood = 'calm'"},
+    {kLayout + 1, "ALTER TABLE runs ADD COLUMN mood TEXT; UPDATE runs SET mood = 'calm'"},
     // A table made anew, which is how SQLite changes a column.
-    {5,
+    {kLayout + 2,
      "CREATE TABLE other (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, extra INTEGER) "
      "STRICT; INSERT INTO other (id, digest) SELECT id, digest FROM states; DROP TABLE states; "
      "ALTER TABLE other RENAME TO states"},
@@ -39,6 +39,11 @@ std::string fill(const fs::path& folder) {
   return ask(store, "select * from results");
 }
 
+/// Where a migration leaves what was there before.
+fs::path copy_in(const fs::path& folder, const std::string& number = "") {
+  return folder / ("results-v" + std::to_string(kLayout) + number + ".db");
+}
+
 void set_layout(const fs::path& folder, int layout) {
   Database(database_in(folder), Database::Mode::Write)
       .execute("PRAGMA user_version = " + std::to_string(layout));
@@ -52,15 +57,15 @@ TEST_CASE("an older store is brought up to date, and a copy of it stays") {
   {
     const Database database(database_in(folder.path()), Database::Mode::Write);
     const std::int64_t values = database.integer("SELECT count(*) FROM results");
-    CHECK(migrate(database, kSteps) == folder.path() / "results-v3.db");
-    CHECK(layout_of(database, 5) == 5);
+    CHECK(migrate(database, kSteps) == copy_in(folder.path()));
+    CHECK(layout_of(database, kLayout + 2) == kLayout + 2);
     CHECK(database.text("SELECT mood FROM runs") == "calm");
     CHECK(database.integer("SELECT count(*) FROM results") == values);
     CHECK(values > 0);
     CHECK(database.integer("PRAGMA foreign_keys") == 1);
     CHECK(migrate(database, kSteps).empty());
   }
-  const Database copy(folder.path() / "results-v3.db", Database::Mode::Read);
+  const Database copy(copy_in(folder.path()), Database::Mode::Read);
   CHECK(layout_of(copy) == kLayout);
   CHECK(copy.text("PRAGMA integrity_check") == "ok");
   CHECK(copy.integer("SELECT count(*) FROM results") == 24);
@@ -70,20 +75,21 @@ TEST_CASE("a migration that fails changes nothing, and no copy is overwritten") 
   const TemporaryFolder folder;
   const std::string before = fill(folder.path());
   constexpr std::array<Migration, 2> kWrong = {
-      {kSteps[0], {5, "DELETE FROM measurements; INSERT INTO nowhere VALUES (1)"}}};
-  constexpr std::array<Migration, 1> kOrphans = {{{4, "DELETE FROM states WHERE id = 1"}}};
+      {kSteps[0], {kLayout + 2, "DELETE FROM measurements; INSERT INTO nowhere VALUES (1)"}}};
+  constexpr std::array<Migration, 1> kOrphans = {
+      {{kLayout + 1, "DELETE FROM states WHERE id = 1"}}};
   {
     const Database database(database_in(folder.path()), Database::Mode::Write);
     CHECK_THROWS_AS(migrate(database, kWrong), Error);
-    CHECK(fs::exists(folder.path() / "results-v3.db"));
+    CHECK(fs::exists(copy_in(folder.path())));
   }
-  write_atomically(folder.path() / "results-v3.db", "precious");
+  write_atomically(copy_in(folder.path()), "precious");
   {
     const Database database(database_in(folder.path()), Database::Mode::Write);
     CHECK_THROWS_AS(migrate(database, kOrphans), Error);
   }
-  CHECK(read_file(folder.path() / "results-v3.db", 100) == "precious");
-  CHECK(fs::exists(folder.path() / "results-v3-2.db"));
+  CHECK(read_file(copy_in(folder.path()), 100) == "precious");
+  CHECK(fs::exists(copy_in(folder.path(), "-2")));
   CHECK(ask(Store::open(folder.path(), Store::Access::Write), "select * from results") == before);
 }
 
