@@ -43,7 +43,9 @@ class Sgd final : public Optimizer {
 
 /// One step of Adam.
 struct AdamStep {
-  float beta1, beta2, eps;
+  float beta1, rest1;  ///< rest is 1 - beta, which single precision would get wrong
+  float beta2, rest2;
+  float eps;
   float shrinks;      ///< by what the parameters are multiplied first
   float penalty;      ///< times the parameters, added to the gradient
   float rate;         ///< the learning rate over 1 - beta1^t
@@ -54,11 +56,11 @@ struct AdamStep {
 PERTURB_FOR_EACH_CPU
 void take(const AdamStep& step, std::int64_t count, const float* gradient, float* parameter,
           float* first, float* second) {
-  const auto [beta1, beta2, eps, shrinks, penalty, rate, second_root] = step;
+  const auto [beta1, rest1, beta2, rest2, eps, shrinks, penalty, rate, second_root] = step;
   for (std::int64_t i = 0; i < count; ++i) {
     const float g = gradient[i] + penalty * parameter[i];
-    const float m = beta1 * first[i] + (1 - beta1) * g;
-    const float v = beta2 * second[i] + (1 - beta2) * g * g;
+    const float m = beta1 * first[i] + rest1 * g;
+    const float v = beta2 * second[i] + rest2 * g * g;
     first[i] = m;
     second[i] = v;
     parameter[i] = shrinks * parameter[i] - rate * m / (std::sqrt(v) / second_root + eps);
@@ -93,7 +95,9 @@ class Adam final : public Optimizer {
     if (state.parameters().is_cpu()) {
       const auto narrow = [](double x) { return static_cast<float>(x); };
       take({.beta1 = narrow(beta1_),
+            .rest1 = narrow(1 - beta1_),
             .beta2 = narrow(beta2_),
+            .rest2 = narrow(1 - beta2_),
             .eps = narrow(eps_),
             .shrinks = narrow(is_penalty ? 1 : 1 - lr * weight_decay_),
             .penalty = narrow(is_penalty ? weight_decay_ : 0),

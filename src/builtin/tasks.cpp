@@ -21,11 +21,12 @@ class Classification final : public Supervised {
 
   /// The operations that LibTorch's graph of cross_entropy_loss consists of.
   Sloped sloped(const Tensor& outputs, const Tensor& targets) override {
+    const at::AutoDispatchBelowADInplaceOrView no_history;
     constexpr std::int64_t kNoClass = -100;  // LibTorch's: no target is ignored
     const auto logs = at::log_softmax(outputs, 1);
     const auto [loss, weight] =
         at::nll_loss_forward(logs, targets, {}, at::Reduction::Mean, kNoClass);
-    const auto of_logs = at::nll_loss_backward(at::ones_like(loss), logs, targets, {},
+    const auto of_logs = at::nll_loss_backward(loss.new_ones({}), logs, targets, {},
                                                at::Reduction::Mean, kNoClass, weight);
     return {loss, at::_log_softmax_backward_data(of_logs, logs, 1, outputs.scalar_type())};
   }

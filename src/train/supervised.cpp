@@ -23,7 +23,6 @@ std::vector<Model*> Supervised::start(const Ingredients& ingredients) {
 
 Tensor Supervised::step(const Examples& batch, Pass& pass) {
   if (quick_ && !pass.is_watched()) {
-    const at::NoGradGuard no_history;
     if (const auto outputs = quick_->quick_forward(batch.inputs); outputs.defined()) {
       const auto [loss, slopes] = sloped(outputs, batch.targets);
       quick_->quick_backward(slopes);
@@ -44,7 +43,6 @@ Tensor Supervised::mean_loss(const Tensor& outputs, const Tensor& targets) {
 }
 
 Supervised::Sloped Supervised::sloped(const Tensor& outputs, const Tensor& targets) {
-  const at::AutoGradMode with_history(true);
   const auto leaf = outputs.detach().requires_grad_();
   const auto loss = mean_loss(leaf, targets);
   loss.backward();

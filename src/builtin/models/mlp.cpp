@@ -53,6 +53,7 @@ class Mlp final : public Model, public Quick {
 
   Tensor quick_forward(const Tensor& inputs) override {
     if (!small_ || !is_relu_ || !weight(0).is_cpu()) return {};
+    const at::AutoDispatchBelowADInplaceOrView no_history;
     inputs_of_.clear();
     auto h = inputs.flatten(1).contiguous();
     for (std::size_t i = 0; i < layers_.size(); ++i) {
@@ -64,6 +65,7 @@ class Mlp final : public Model, public Quick {
   }
 
   void quick_backward(const Tensor& slopes) override {
+    const at::AutoDispatchBelowADInplaceOrView no_history;
     auto h = slopes.contiguous();
     for (std::size_t i = layers_.size(); i-- > 0;) {
       h = small_backward(inputs_of_[i], weight(i), h, weight(i).grad(), bias(i).grad(),
