@@ -10,15 +10,25 @@ namespace {
 
 /// Cross entropy between the softmax of the outputs and the class.
 class Classification final : public Supervised {
- public:
-  Tensor loss(const Examples& batch, Pass& pass) override {
-    // Not the mean of losses(): what was trained so far has the bits of this one.
-    return at::cross_entropy_loss(outputs(batch.inputs, pass), batch.targets);
-  }
-
  protected:
   Tensor losses(const Tensor& outputs, const Tensor& targets) override {
     return at::cross_entropy_loss(outputs, targets, {}, at::Reduction::None);
+  }
+
+  Tensor mean_loss(const Tensor& outputs, const Tensor& targets) override {
+    return at::cross_entropy_loss(outputs, targets);
+  }
+
+  /// The operations that LibTorch's graph of cross_entropy_loss consists of.
+  Sloped sloped(const Tensor& outputs, const Tensor& targets) override {
+    const at::AutoDispatchBelowADInplaceOrView no_history;
+    constexpr std::int64_t kNoClass = -100;  // LibTorch's: no target is ignored
+    const auto logs = at::log_softmax(outputs, 1);
+    const auto [loss, weight] =
+        at::nll_loss_forward(logs, targets, {}, at::Reduction::Mean, kNoClass);
+    const auto of_logs = at::nll_loss_backward(loss.new_ones({}), logs, targets, {},
+                                               at::Reduction::Mean, kNoClass, weight);
+    return {loss, at::_log_softmax_backward_data(of_logs, logs, 1, outputs.scalar_type())};
   }
 };
 

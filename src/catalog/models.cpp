@@ -185,24 +185,26 @@ Component vit() {
 }  // namespace
 
 void add_models(Schema& schema) {
-  schema.add(model("mlp",
-                   "Fully connected layers with an activation between them; images are flattened.",
-                   {
-                       {
-                           .name = "hidden",
-                           .type = Type::IntList,
-                           .fallback = List{128},
-                           .help = "Widths of the hidden layers, first to last; [] is a linear "
-                                   "model.",
-                           .unit = "units",
-                           .least = 1,
-                           .most = kMostUnits,
-                       },
-                       activation(),
-                   },
-                   [](const Condition& condition) {
-                     return mlp_parts(condition.at("model.hidden").as_list().size());
-                   }));
+  auto mlp =
+      model("mlp", "Fully connected layers with an activation between them; images are flattened.",
+            {
+                {
+                    .name = "hidden",
+                    .type = Type::IntList,
+                    .fallback = List{128},
+                    .help = "Widths of the hidden layers, first to last; [] is a linear "
+                            "model.",
+                    .unit = "units",
+                    .least = 1,
+                    .most = kMostUnits,
+                },
+                activation(),
+            },
+            [](const Condition& condition) {
+              return mlp_parts(condition.at("model.hidden").as_list().size());
+            });
+  mlp.revision = 2;  // tiny layers by loops of our own
+  schema.add(std::move(mlp));
   schema.add(model("lenet5",
                    "LeNet-5 for 28 x 28 images: 5 x 5 convolutions to 6 (padding 2) and 16 "
                    "channels, each with 2 x 2 max pooling, then layers of 120 and 84 units.",

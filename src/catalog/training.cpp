@@ -98,6 +98,7 @@ void add_optimizers(Schema& schema) {
       .name = "adam",
       .help = "Adam (Kingma and Ba, 2015), with bias correction.",
       .parameters = adaptive(penalty()),
+      .revision = 2,  // in one pass over memory
   });
   schema.add({
       .family = Family::Optimizer,
@@ -111,6 +112,7 @@ void add_optimizers(Schema& schema) {
           .least = 0,
           .live = true,
       }),
+      .revision = 2,
   });
 }
 

@@ -8,15 +8,12 @@
 #include <utility>
 
 #include "perturb/core/digest.h"
+#include "perturb/core/for_each_cpu.h"
 
-// Loops over these become vector code, chosen when the program starts. Without contraction the bits
-// are those of every other choice.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__)
-#define PERTURB_FOR_EACH_CPU __attribute__((target_clones("avx512f", "avx2", "default")))
+// What is called in their loops has to be part of them.
+#ifdef __GNUC__
 #define PERTURB_INLINE __attribute__((always_inline)) inline
 #else
-#define PERTURB_FOR_EACH_CPU
 #define PERTURB_INLINE inline
 #endif
 

@@ -211,6 +211,8 @@ Drawn Session::Parts::draw() {
 }
 
 Examples Session::Parts::gather(const Drawn& drawn) {
+  // Nobody derives by these; without LibTorch's book-keeping for who does they cost half.
+  const at::AutoDispatchBelowADInplaceOrView no_history;
   if (!augmentation.does_anything()) return data.train.gather(drawn.numbers);
   return data.train.gather(drawn.numbers, [&](const Tensor& images) {
     return augmentation(images, drawn.numbers, drawn.place.epoch, data.train.size());

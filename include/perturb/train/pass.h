@@ -33,6 +33,7 @@ class Pass {
 
   bool is_training() const { return training_; }
 
+  bool is_watched() const { return !probes_.empty(); }
   /// The probe must outlive the pass. Several see each other's changes in this order.
   void add(Probe& probe) { probes_.push_back(&probe); }
 
