@@ -21,7 +21,7 @@ class Sgd final : public Optimizer {
     weight_decay_ = condition.number("optimizer.weight_decay");
   }
 
-  void step(FlatState& state, double factor) override {
+  void step(FlatState& state, double factor, const Tensor&) override {
     const auto& w = state.parameters();
     const auto& g = state.gradients();
     const auto& v = state.moments()[0];
@@ -59,7 +59,7 @@ class Adam final : public Optimizer {
     weight_decay_ = condition.number("optimizer.weight_decay");
   }
 
-  void step(FlatState& state, double factor) override {
+  void step(FlatState& state, double factor, const Tensor&) override {
     const double lr = lr_ * factor;
     const auto& w = state.parameters();
     const auto& g = state.gradients();
@@ -90,6 +90,7 @@ void add_optimizers(Registries& registries) {
   registries.optimizers.add("sgd", [] { return std::make_unique<Sgd>(); });
   registries.optimizers.add("adam", [] { return std::make_unique<Adam>(Adam::Decay::Penalty); });
   registries.optimizers.add("adamw", [] { return std::make_unique<Adam>(Adam::Decay::Decoupled); });
+  add_guarded_descent(registries);
 }
 
 }  // namespace perturb
