@@ -35,6 +35,7 @@ class Transport final : public Generative {
         bound_(condition.number("task.traffic_bound")),
         bandwidth_(condition.number("task.traffic_bandwidth")) {
     options_.blur = condition.number("task.blur");
+    options_.max_iterations = static_cast<int>(condition.integer("task.iterations"));
   }
 
   std::vector<Model*> start(const Ingredients& ingredients) override {

@@ -198,6 +198,17 @@ std::vector<Parameter> transport_parameters() {
           .least = 0,
           .above_least = true,
       },
+      {
+          .name = "iterations",
+          .type = Type::Int,
+          .fallback = 0,
+          .help =
+              "At most so many at its last temperature, after the annealing. 0 is what geomloss "
+              "does: the value is some 20% low, its slope good enough to go down by.",
+          .unit = "iterations",
+          .least = 0,
+          .most = 1e6,
+      },
       share("divergence_weight", 1, "Factor of the Sinkhorn divergence in the loss."),
       share("map_weight", 0,
             "Factor of the map loss: the mean of |x - T(x)|^2, T the entropic plan's barycentric "

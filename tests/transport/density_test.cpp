@@ -12,7 +12,7 @@
 namespace perturb::transport {
 namespace {
 
-double sum(const Tensor& t) { return t.sum().item<double>(); }
+double total(const Tensor& t) { return t.sum().item<double>(); }
 
 void check_names(const std::string& argument, const std::function<void()>& call) {
   CAPTURE(argument);
@@ -40,7 +40,7 @@ TEST_CASE("a density is that of its kernels and integrates to one") {
   const PlaneGrid grid = {.left = -3, .right = 4, .bottom = -3.25, .across = 70, .up = 70};
   const double cell = grid.side() * grid.side();
   // Smooth and zero at the border: sums over cells converge faster than any power.
-  CHECK(sum(kernel_density(cell_middles(grid), samples, width)) * cell ==
+  CHECK(total(kernel_density(cell_middles(grid), samples, width)) * cell ==
         doctest::Approx(1).epsilon(1e-9));
   const auto others = leave_one_out_density(samples, width);
   CHECK(others[0].item<double>() == doctest::Approx(kernel(1, 0.5)).epsilon(1e-12));
@@ -73,7 +73,7 @@ TEST_CASE("a flow whose divergence is the difference of densities leaves no resi
   CHECK(divergence_residual(flow, excess, grid) < 1e-3);
   CHECK(divergence_residual(at::zeros_like(flow), excess, grid) > 0.5);
   // Conservation: what flows out of the box is the difference of the masses in it.
-  CHECK(std::abs(sum(flow_divergence(flow, grid))) * grid.side() * grid.side() < 1e-6);
+  CHECK(std::abs(total(flow_divergence(flow, grid))) * grid.side() * grid.side() < 1e-6);
   const auto outward = flow_divergence(at, grid);
   CHECK(at::allclose(outward, at::full_like(outward, 2.0)));
 }
