@@ -9,6 +9,7 @@ void add_builtins(Registries& registries) {
   add_tasks(registries);
   add_models(registries);
   add_data_sets(registries);
+  add_sample_data(registries);
   add_optimizers(registries);
   add_schedules(registries);
   add_weight_interventions(registries);

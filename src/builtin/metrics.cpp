@@ -41,6 +41,8 @@ void add_metrics(Registries& registries) {
   add_function_metrics(registries);
   add_curvature_metrics(registries);
   add_noise_metrics(registries);
+  add_parameter_metrics(registries);
+  add_sample_metrics(registries);
 }
 
 }  // namespace perturb

@@ -22,7 +22,7 @@ class Sgd final : public Optimizer {
     weight_decay_ = condition.number("optimizer.weight_decay");
   }
 
-  void step(FlatState& state, double factor) override {
+  void step(FlatState& state, double factor, const Tensor&) override {
     const auto& w = state.parameters();
     const auto& g = state.gradients();
     const auto& v = state.moments()[0];
@@ -86,7 +86,7 @@ class Adam final : public Optimizer {
     weight_decay_ = condition.number("optimizer.weight_decay");
   }
 
-  void step(FlatState& state, double factor) override {
+  void step(FlatState& state, double factor, const Tensor&) override {
     const double lr = lr_ * factor;
     const auto t = static_cast<double>(state.updates() + 1);
     const double correction1 = 1 - std::pow(beta1_, t);
@@ -133,6 +133,7 @@ void add_optimizers(Registries& registries) {
   registries.optimizers.add("sgd", [] { return std::make_unique<Sgd>(); });
   registries.optimizers.add("adam", [] { return std::make_unique<Adam>(Adam::Decay::Penalty); });
   registries.optimizers.add("adamw", [] { return std::make_unique<Adam>(Adam::Decay::Decoupled); });
+  add_guarded_descent(registries);
 }
 
 }  // namespace perturb

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "builtin/builtins.h"
+#include "builtin/fits.h"
 #include "perturb/train/supervised.h"
 
 namespace perturb {
@@ -37,6 +38,9 @@ class Classification final : public Supervised {
 void add_tasks(Registries& registries) {
   registries.tasks.add("classification",
                        [](const Condition&) { return std::make_unique<Classification>(); });
+  add_discrete_fit(registries);
+  add_adversarial_tasks(registries);
+  add_transport_task(registries);
 }
 
 }  // namespace perturb

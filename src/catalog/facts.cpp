@@ -121,10 +121,21 @@ DataFacts of_kind(const Condition& condition, const DataOptions& options, Digest
   }
   if (kind == "csv") return of_csv(condition, options.beside, cache);
   if (kind == "iris") return of_iris(condition);
-  if (kind == "gaussian-blobs") {
+  if (kind == "gaussian-blobs" || kind == "four-gaussians" || kind == "gaussian-mixture") {
     DataFacts facts;
     facts.train = condition.integer("data.examples");
     facts.test = condition.integer("data.test_examples");
+    return facts;
+  }
+  if (kind == "evidence") {
+    DataFacts facts;
+    facts.train = condition.integer("data.domains") * condition.integer("data.points");
+    facts.test = condition.integer("data.domains") * condition.integer("data.test_points");
+    return facts;
+  }
+  if (kind == "histogram") {
+    DataFacts facts;
+    facts.train = facts.test = 1;
     return facts;
   }
   return missing("nothing is known of data of kind \"" + kind + "\" before it is loaded");

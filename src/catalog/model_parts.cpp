@@ -32,6 +32,14 @@ ModelParts mlp_parts(std::size_t hidden) {
   return parts;
 }
 
+ModelParts normal_parts(const Condition&) {
+  return {.parameters = {"normal.mean", "normal.factor"}, .points = {"normal"}, .units = {}};
+}
+
+ModelParts binomial_parts(const Condition&) {
+  return {.parameters = {"binomial.p"}, .points = {"masses"}, .units = {}};
+}
+
 ModelParts lenet5_parts(const Condition&) {
   ModelParts parts;
   for (const auto* layer : {"conv1", "conv2", "fc1", "fc2", "fc3"}) add_layer(parts, layer);

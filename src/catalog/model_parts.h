@@ -11,6 +11,8 @@ namespace perturb {
 
 /// Of an MLP with so many hidden layers.
 ModelParts mlp_parts(std::size_t hidden);
+ModelParts normal_parts(const Condition& condition);
+ModelParts binomial_parts(const Condition& condition);
 ModelParts lenet5_parts(const Condition& condition);
 ModelParts cnn_parts(const Condition& condition);
 

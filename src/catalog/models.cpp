@@ -144,6 +144,25 @@ Parameter count(std::string name, std::int64_t fallback, double most, std::strin
   };
 }
 
+Component binomial() {
+  return model("binomial",
+               "The masses of a binomial distribution on bins 0, 1, 2, ...; its one parameter is "
+               "the probability of success.",
+               {count("total_count", 10, 1e6, "trials",
+                      "What the bins count the successes of. Mass beyond the last bin is lost."),
+                {
+                    .name = "start",
+                    .type = Type::Float,
+                    .fallback = 0.5,
+                    .help = "The probability at step 0; init draws nothing here.",
+                    .least = 0,
+                    .most = 1,
+                    .above_least = true,
+                    .below_most = true,
+                }},
+               binomial_parts);
+}
+
 Component vit() {
   auto vit = model(
       "vit",
@@ -209,6 +228,19 @@ void add_models(Schema& schema) {
                    "LeNet-5 for 28 x 28 images: 5 x 5 convolutions to 6 (padding 2) and 16 "
                    "channels, each with 2 x 2 max pooling, then layers of 120 and 84 units.",
                    {activation()}, lenet5_parts));
+  schema.add(model("generator",
+                   "Linear layers with LeakyReLU (slope 0.2) between them, from noise to points: "
+                   "132,866 parameters from 2 to 2 coordinates.",
+                   {count("width", 256, kMostUnits, "units", "Of a hidden layer."),
+                    count("layers", 3, 1000, "layers", "Hidden layers.")},
+                   [](const Condition& condition) {
+                     return mlp_parts(static_cast<std::size_t>(condition.integer("model.layers")));
+                   }));
+  schema.add(model("normal",
+                   "A normal distribution: mean + L noise, L a lower triangular matrix, so that "
+                   "its covariance L L^T is one whatever the parameters are.",
+                   {}, normal_parts));
+  schema.add(binomial());
   schema.add(fixed_mlp("mlp-small", "256 and 128", 2));
   schema.add(fixed_mlp("mlp-medium", "512 and 256", 2));
   schema.add(fixed_mlp("mlp-large", "1024, 512 and 256", 3));

@@ -73,10 +73,11 @@ std::string check_heatmap(const std::map<std::string, Value>& parameters) {
   return check_place(parameters);
 }
 
-/// The best of every strength by itself would be a curve of no network.
+/// Of what is made of several metrics: the best of each by itself would be of no network.
 std::string check_robustness(const std::map<std::string, Value>& parameters) {
   if (parameters.at("at") == Value("best"))
-    return "a curve over strengths is of one state: write \"last\", \"1200\" or \"epoch:5\"";
+    return "what is made of several metrics is of one state: write \"last\", \"1200\" or "
+           "\"epoch:5\"";
   return check_place(parameters);
 }
 
@@ -183,6 +184,36 @@ void add_plots(Schema& schema) {
                          .selects = Selects::Metrics,
                      },
                      place()},
+      .check = check_robustness,
+  });
+  schema.add({
+      .family = Family::Plot,
+      .name = "profile",
+      .help = "Metrics that differ in the level of one number, against that number: replicates "
+              "thin, their mean thick with its 95% interval, the control black.",
+      .parameters = {{
+                         .name = "metric",
+                         .type = Type::String,
+                         .help = "Which metrics, by label, with * for any characters: "
+                                 "\"test.loss_at.*\".",
+                         .selects = Selects::Metrics,
+                     },
+                     place()},
+      .check = check_robustness,
+  });
+  schema.add({
+      .family = Family::Plot,
+      .name = "distributions",
+      .help = "The points that metrics of kind point measure, in the plane of their first two "
+              "coordinates: examples, samples at step 0 and now.",
+      .parameters = {place()},
+      .check = check_robustness,
+  });
+  schema.add({
+      .family = Family::Plot,
+      .name = "field",
+      .help = "The flow that metrics of kind traffic measure, a line from each place.",
+      .parameters = {place()},
       .check = check_robustness,
   });
 }

@@ -64,6 +64,70 @@ Parameter penalty() {
   };
 }
 
+Parameter rule(std::string name, double fallback, std::string help) {
+  return {
+      .name = std::move(name),
+      .type = Type::Float,
+      .fallback = fallback,
+      .help = std::move(help),
+      .least = 0,
+      .live = true,
+  };
+}
+
+Parameter budget(std::string name, std::int64_t fallback, std::string help) {
+  return {
+      .name = std::move(name),
+      .type = Type::Int,
+      .fallback = fallback,
+      .help = std::move(help),
+      .unit = "steps",
+      .least = 1,
+      .most = 16777216,
+      .live = true,
+  };
+}
+
+Component guarded() {
+  auto momentum = rule("momentum", 0.91,
+                       "Share of the last step in the next: d = momentum d + (1 - momentum) step.");
+  momentum.most = 1;
+  momentum.below_most = true;
+  auto decay =
+      rule("decay", 0.9, "Factor of the rate after every other step, and when a rise is undone.");
+  decay.most = 1;
+  decay.above_least = true;
+  auto growth = rule("growth", 1.05, "Factor of the rate after a step that found a new best.");
+  growth.least = 1;
+  return {
+      .family = Family::Optimizer,
+      .name = "guarded",
+      .help =
+          "Descent that remembers the parameters with the least loss so far: steps of bounded "
+          "length with momentum; the rate grows while the loss falls; a rise that lasts goes "
+          "back to the best; after its budget, or without patience, the parameters are the best "
+          "and stay. For losses that are evaluated on fresh samples in every step.",
+      .parameters = {rule("lr", 0.017, "Learning rate at first, before the schedule scales it."),
+                     momentum,
+                     rule("longest_step", 0.12,
+                          "A step -lr g that is longer is scaled to this Euclidean norm."),
+                     growth, decay, rule("least_lr", 1e-5, "The rate shrinks no further."),
+                     rule("most_lr", 0.5, "The rate grows no further."),
+                     budget("steps", 24,
+                            "Its budget: so many losses are looked at, and the last step ends at "
+                            "the best."),
+                     budget("patience", 7, "It ends after so many steps without a new best."),
+                     budget("rises", 3,
+                            "After so many rises of the loss in a row it goes back to the best, "
+                            "without momentum.")},
+      .check = [](const std::map<std::string, Value>& parameters) -> std::string {
+        return parameters.at("least_lr").as_float() > parameters.at("most_lr").as_float()
+                   ? "least_lr is greater than most_lr"
+                   : "";
+      },
+  };
+}
+
 void add_optimizers(Schema& schema) {
   schema.add({
       .family = Family::Optimizer,
@@ -114,6 +178,7 @@ void add_optimizers(Schema& schema) {
       }),
       .revision = 2,
   });
+  schema.add(guarded());
 }
 
 std::vector<Parameter> with_warmup(std::vector<Parameter> parameters) {

@@ -599,6 +599,28 @@ class Reader {
     return component.plugin ? component.plugin->digest.hex() : std::string();
   }
 
+  /// Whether it can be measured whichever task a trial is of.
+  bool every_task_has(const std::vector<Feature>& needs) const {
+    std::set<std::string> kinds;
+    constexpr auto kTask = "task.kind";
+    if (const auto base = out_.base.find(kTask); base != out_.base.end())
+      kinds.insert(base->second.value.as_string());
+    for (const auto& axis : out_.variations.axes) {
+      for (const auto& choice : axis.choices) {
+        for (const auto& setting : choice) {
+          if (setting.path == kTask && setting.level.kind == Level::Kind::Value)
+            kinds.insert(setting.level.value.as_string());
+        }
+      }
+    }
+    return std::ranges::all_of(kinds, [&](const std::string& kind) {
+      const auto* task = fields_.schema().find(Family::Task, kind);
+      return !task || std::ranges::all_of(needs, [&](Feature feature) {
+        return std::ranges::find(task->has, feature) != task->has.end();
+      });
+    });
+  }
+
   void read_metrics(const Node& root) {
     each_table(root, "metrics", [this](const Node& entry) {
       const auto* component = component_of(entry, Family::Metric);
@@ -609,7 +631,7 @@ class Reader {
     for (const auto* on : {"train", "test"}) {
       for (const auto* kind : {"loss", "accuracy"}) {
         const auto* component = fields_.schema().find(Family::Metric, kind);
-        if (!component) continue;
+        if (!component || !every_task_has(component->needs)) continue;
         MetricSpec spec = {
             .kind = kind,
             .parameters = {{"on", on}},

@@ -45,6 +45,10 @@ std::string_view name_of(Feature feature) {
       return "a loss of parameters and examples alone";
     case Feature::Predictions:
       return "predictions of classes";
+    case Feature::Samples:
+      return "samples of a generator";
+    case Feature::Critic:
+      return "a critic that is carried along";
   }
   assert(false && "every feature has a name");
   return {};

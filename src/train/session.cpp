@@ -235,11 +235,12 @@ void Session::Parts::take_step() {
   for (const auto& one : active) one->watch(pass, now);
 
   state.gradients().zero_();
+  task->enter(step, stretch->condition);
   const auto loss = task->step(examples, pass);
   for (auto one = active.rbegin(); one != active.rend(); ++one) (*one)->restore(state, now);
   for (const auto& one : active) one->after_backward(state, now);
 
-  optimizer->step(state, schedule->factor(step, drawn.place.epoch));
+  optimizer->step(state, schedule->factor(step, drawn.place.epoch), loss);
   state.count_update();
   for (const auto& one : active) one->after_step(state, now);
   if (reference) reference.reset();

@@ -110,6 +110,8 @@ TEST_CASE("models") {
         const FlatState from({model.get()}, at::kCPU);
         FlatState to({other.get()}, at::kCPU);
         auto pass = Pass::evaluation();
+        // One that has a place to start from and draws nothing is the same for all seeds.
+        if (name == "binomial") to.parameters().mul_(0.5);
         CHECK_FALSE(
             at::equal(model->forward(images.inputs, pass), other->forward(images.inputs, pass)));
         to.restore(from.snapshot());
@@ -120,7 +122,8 @@ TEST_CASE("models") {
 }
 
 TEST_CASE("data sets that need no files") {
-  for (const std::string name : {"iris", "gaussian-blobs"}) {
+  for (const std::string name :
+       {"iris", "gaussian-blobs", "four-gaussians", "evidence", "gaussian-mixture", "histogram"}) {
     CAPTURE(name);
     const auto toml = trial_with("mlp", name);
     const Declared first(toml), again(toml);

@@ -45,7 +45,7 @@ TEST_CASE("optimizers follow PyTorch's trajectories, also when hyperparameters c
     for (int t = 0; t < kSteps; ++t) {
       if (t == kChange) optimizer->configure(hyperparameters(kind, options, change));
       state.gradients().copy_(state.parameters() * vector(kScale) + 0.1 * (t + 1));
-      optimizer->step(state, 1);
+      optimizer->step(state, 1, at::zeros({}));
       state.count_update();
     }
     // Eight steps of float32 operations, some in another order than PyTorch's.
@@ -64,7 +64,7 @@ TEST_CASE("the factor scales the learning rate") {
       optimizer->configure(hyperparameters(kind, {{"lr", lr}}));
       state.reset_moments(optimizer->moments());
       state.gradients().fill_(0.25);
-      optimizer->step(state, factor);
+      optimizer->step(state, factor, at::zeros({}));
       return state.parameters().clone();
     };
     CHECK(at::equal(end(0.5, 0.25), end(0.125, 1)));

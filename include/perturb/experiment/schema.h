@@ -99,6 +99,8 @@ enum class Feature {
   Labels,       ///< a class for every example
   Loss,         ///< that is a function of parameters and examples alone
   Predictions,  ///< of classes
+  Samples,      ///< points that the model makes of noise
+  Critic,       ///< a potential over such points, which training carries along
 };
 std::string_view name_of(Feature feature);
 

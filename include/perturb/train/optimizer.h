@@ -21,8 +21,9 @@ class Optimizer {
   virtual void configure(const Condition& condition) = 0;
 
   /// One step along `state.gradients()`, which it may use up. `factor` scales the learning
-  /// rate; `state.updates()` counts the steps taken before this one.
-  virtual void step(FlatState& state, double factor) = 0;
+  /// rate; `loss`, a scalar, is the batch's at the parameters as they are before the step;
+  /// `state.updates()` counts the steps taken before this one.
+  virtual void step(FlatState& state, double factor, const Tensor& loss) = 0;
 };
 
 }  // namespace perturb

@@ -2,6 +2,7 @@
 // Not how parameters are changed (optimizer), nor when (session).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -34,6 +35,10 @@ class Task {
   /// Makes the models, initialised; their parameters are laid out in this order. Called once,
   /// before anything else; the task owns them.
   virtual std::vector<Model*> start(const Ingredients& ingredients) = 0;
+
+  /// Before each training step: which one it is, and what is in force in it. What the step draws
+  /// is addressed by that.
+  virtual void enter(std::int64_t, const Condition&) {}
 
   /// Forward and backward over one batch: adds to the gradients, returns the mean loss, a
   /// scalar without history.

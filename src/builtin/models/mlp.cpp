@@ -103,10 +103,21 @@ std::unique_ptr<Model> make_fixed(const Condition&, const DataShape& shape) {
   return std::make_unique<Mlp>(shape, Widths{hidden...}, activation("relu"), true);
 }
 
+/// Radford, Metz, Chintala: Unsupervised representation learning with deep convolutional
+/// generative adversarial networks (2016), section 3, for this slope.
+Tensor leaky_relu(const Tensor& x) { return at::leaky_relu(x, 0.2); }
+
+std::unique_ptr<Model> make_generator(const Condition& condition, const DataShape& shape) {
+  const Widths hidden(static_cast<std::size_t>(condition.integer("model.layers")),
+                      condition.integer("model.width"));
+  return std::make_unique<Mlp>(shape, hidden, leaky_relu);
+}
+
 }  // namespace
 
 void add_mlps(Registries& registries) {
   registries.models.add("mlp", initialised<make_mlp>);
+  registries.models.add("generator", initialised<make_generator>);
   registries.models.add("mlp-small", initialised<make_fixed<256, 128>>);
   registries.models.add("mlp-medium", initialised<make_fixed<512, 256>>);
   registries.models.add("mlp-large", initialised<make_fixed<1024, 512, 256>>);

@@ -20,6 +20,7 @@ void require_images(const Condition& condition, const DataShape& shape, std::int
 
 void add_models(Registries& registries) {
   add_mlps(registries);
+  add_distributions(registries);
   add_lenet5(registries);
   add_cnn(registries);
   add_residual_networks(registries);

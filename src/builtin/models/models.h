@@ -12,6 +12,7 @@
 namespace perturb {
 
 void add_mlps(Registries& registries);
+void add_distributions(Registries& registries);
 void add_lenet5(Registries& registries);
 void add_cnn(Registries& registries);
 void add_residual_networks(Registries& registries);

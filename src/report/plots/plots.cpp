@@ -36,6 +36,9 @@ Registry<Plotter> plotters() {
   all.add("scatter", plot_scatter);
   all.add("grid", plot_grid);
   all.add("robustness", plot_robustness);
+  all.add("profile", plot_profile);
+  all.add("distributions", plot_distributions);
+  all.add("field", plot_field);
   return all;
 }
 

@@ -13,6 +13,9 @@ Figure plot_layers(const PlotSpec& spec, const Results& results);
 Figure plot_histogram(const PlotSpec& spec, const Results& results);
 Figure plot_robustness(const PlotSpec& spec, const Results& results);
 Figure plot_scatter(const PlotSpec& spec, const Results& results);
+Figure plot_profile(const PlotSpec& spec, const Results& results);
+Figure plot_distributions(const PlotSpec& spec, const Results& results);
+Figure plot_field(const PlotSpec& spec, const Results& results);
 Figure plot_grid(const PlotSpec& spec, const Results& results);
 
 }  // namespace perturb
