@@ -41,6 +41,7 @@ void add_metrics(Registries& registries) {
   add_function_metrics(registries);
   add_curvature_metrics(registries);
   add_noise_metrics(registries);
+  add_network_metrics(registries);
 }
 
 }  // namespace perturb

@@ -12,6 +12,7 @@ void add_state_metrics(Registries& registries);
 void add_function_metrics(Registries& registries);
 void add_curvature_metrics(Registries& registries);
 void add_noise_metrics(Registries& registries);
+void add_network_metrics(Registries& registries);
 
 template <class Kind>
 MetricFactory measured() {

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "builtin/builtins.h"
+#include "builtin/flow_task.h"
 #include "perturb/train/supervised.h"
 
 namespace perturb {
@@ -27,6 +28,9 @@ class Classification final : public Supervised {
 void add_tasks(Registries& registries) {
   registries.tasks.add("classification",
                        [](const Condition&) { return std::make_unique<Classification>(); });
+  registries.tasks.add("flow-matching", [](const Condition& condition) {
+    return std::make_unique<FlowMatching>(condition);
+  });
 }
 
 }  // namespace perturb

@@ -13,6 +13,7 @@ namespace perturb {
 ModelParts mlp_parts(std::size_t hidden);
 ModelParts lenet5_parts(const Condition& condition);
 ModelParts cnn_parts(const Condition& condition);
+ModelParts flow_parts(const Condition& condition);
 
 /// A network of basic blocks.
 struct ResidualLayout {

@@ -196,7 +196,7 @@ class Reader {
     // The parameter as this kind has it: the same name may have another range elsewhere.
     if (component && key != "kind") parameter = component->find(key);
     if (value.kind == Node::Kind::Table && value.entries.size() == 1 &&
-        parameter->type != Type::Selection && parameter->type != Type::Reference) {
+        !is_table(parameter->type)) {
       problems_.error(value.place, fmt::format("\"{}\" has one value in the base condition", path),
                       "levels belong under [[variations]] or [[interventions]]");
       return;
@@ -251,9 +251,8 @@ class Reader {
       if (overridden_.contains(one.path)) continue;
       const auto* parameter = fields_.find(one.path);
       const auto& first = one.values.front();
-      const bool levels = one.values.size() > 1 ||
-                          (first.kind == Node::Kind::Table && parameter->type != Type::Selection &&
-                           parameter->type != Type::Reference);
+      const bool levels =
+          one.values.size() > 1 || (first.kind == Node::Kind::Table && !is_table(parameter->type));
       if (levels) {
         Key key{one.path, one.place,
                 read_levels(levels_node(one), *parameter, one.path, folder_, problems_)};
@@ -599,6 +598,17 @@ class Reader {
     return component.plugin ? component.plugin->digest.hex() : std::string();
   }
 
+  /// Whether the base's task has what a metric needs that nobody asked for.
+  bool has_what_it_needs(const Component& metric) const {
+    const auto said = out_.base.find("task.kind");
+    const auto* task = fields_.schema().find(
+        Family::Task, said != out_.base.end() ? said->second.value.as_string()
+                                              : std::string(default_kind(Family::Task)));
+    return !task || std::all_of(metric.needs.begin(), metric.needs.end(), [&](Feature feature) {
+      return std::find(task->has.begin(), task->has.end(), feature) != task->has.end();
+    });
+  }
+
   void read_metrics(const Node& root) {
     each_table(root, "metrics", [this](const Node& entry) {
       const auto* component = component_of(entry, Family::Metric);
@@ -609,7 +619,7 @@ class Reader {
     for (const auto* on : {"train", "test"}) {
       for (const auto* kind : {"loss", "accuracy"}) {
         const auto* component = fields_.schema().find(Family::Metric, kind);
-        if (!component) continue;
+        if (!component || !has_what_it_needs(*component)) continue;
         MetricSpec spec = {
             .kind = kind,
             .parameters = {{"on", on}},

@@ -45,6 +45,8 @@ std::string_view name_of(Feature feature) {
       return "a loss of parameters and examples alone";
     case Feature::Predictions:
       return "predictions of classes";
+    case Feature::Networks:
+      return "networks that it generates";
   }
   assert(false && "every feature has a name");
   return {};
