@@ -83,12 +83,14 @@ TEST_CASE("before training nothing moves: what is generated is the noise that it
 
 TEST_CASE("after training, noise goes where the data are") {
   Running running(flow("source_std = 1.0, sigma = 0.0"),
-                  {"model.dropout=0.0", "data.separation=3.0", "train.epochs=30"});
+                  {"model.dropout=0.0", "data.separation=3.0", "train.epochs=100"});
   const auto before = running.task->evaluate(running.declared.data.test).at("loss");
-  REQUIRE(running.advance(600) == Outcome::Done);
+  REQUIRE(running.advance(2000) == Outcome::Done);
   CHECK(running.task->evaluate(running.declared.data.test).at("loss") < 0.7 * before);
   const auto points = running.task->generate({.count = 1000, .sampler = "rk4", .steps = 20});
   const auto& data = running.declared.data.train.inputs();
+  CAPTURE(points.std(0));
+  CAPTURE(data.std(0));
   // Two clouds of width 1 whose centres lie up to 6 apart.
   CHECK(at::allclose(points.mean(0), data.mean(0), 0, 0.5));
   CHECK(at::allclose(points.std(0), data.std(0), 0.25, 0));
