@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "builtin/networks.h"
 #include "perturb/core/digest.h"
 
 namespace perturb {
@@ -13,16 +14,18 @@ namespace {
 
 constexpr std::size_t kRecent = 4;
 
-/// What becomes of the data batch by batch, when they have left memory.
-constexpr std::array<std::string_view, 3> kLater = {"data.batch_size", "data.crop_padding",
-                                                    "data.flip"};
+/// What becomes of the data batch by batch, when they have left memory; and how networks are named,
+/// which their states tell better.
+constexpr std::array<std::string_view, 6> kLeftOut = {"data.batch_size", "data.crop_padding",
+                                                      "data.flip",       "data.experiment",
+                                                      "data.select",     "data.at"};
 
 /// What the data in memory depend on.
 std::string key_of(const Condition& condition) {
   std::string key = framed(condition.text("train.device"));
   for (const auto& [path, value] : condition) {
     if (!std::string_view(path).starts_with("data.")) continue;
-    if (std::find(kLater.begin(), kLater.end(), path) != kLater.end()) continue;
+    if (std::find(kLeftOut.begin(), kLeftOut.end(), path) != kLeftOut.end()) continue;
     key += framed(path) + framed(canonical(value));
   }
   return key;
@@ -30,17 +33,37 @@ std::string key_of(const Condition& condition) {
 
 }  // namespace
 
+std::shared_ptr<const Dataset> DataCache::get(const Assignment& assignment, const Blobs* blobs) {
+  const auto& condition = assignment.trial.start();
+  if (!assignment.population) return get(condition);
+  auto key = key_of(condition);
+  for (const auto& network : assignment.population->networks) key += framed(network.state.hex());
+  auto theirs = assignment.population->start;
+  theirs.set("train.device", condition.at("train.device"));
+  const auto learnt = get(theirs);
+  return get(key, condition, [&] {
+    return load_networks(*assignment.population, condition, learnt, registries_, blobs);
+  });
+}
+
 std::shared_ptr<const Dataset> DataCache::get(const Condition& condition) {
+  return get(key_of(condition), condition, [&] {
+    return registries_.data_sets.at(condition.text("data.kind"))(condition, folders_);
+  });
+}
+
+std::shared_ptr<const Dataset> DataCache::get(const std::string& key, const Condition& condition,
+                                              const std::function<Dataset()>& load) {
   const std::lock_guard lock(mutex_);
-  auto& known = known_[key_of(condition)];
+  auto& known = known_[key];
   if (auto data = known.lock()) return data;
 
-  auto data = registries_.data_sets.at(condition.text("data.kind"))(condition, folders_);
+  auto data = load();
   const auto wanted = condition.integer("data.train_examples");
   if (wanted > 0 && wanted < data.train.size()) data.train = data.train.first(wanted);
   const c10::Device device(condition.text("train.device"));
   auto shared = std::make_shared<const Dataset>(
-      Dataset{data.shape, data.train.to(device), data.test.to(device)});
+      Dataset{data.shape, data.train.to(device), data.test.to(device), data.population});
   known = shared;
   recent_.push_back(shared);
   if (recent_.size() > kRecent) recent_.pop_front();

@@ -4,13 +4,15 @@
 
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
-#include "perturb/experiment/condition.h"
+#include "perturb/experiment/assignment.h"
+#include "perturb/store/blobs.h"
 #include "perturb/train/dataset.h"
 #include "perturb/train/registries.h"
 
@@ -21,10 +23,16 @@ class DataCache {
   DataCache(const Registries& registries, std::vector<std::filesystem::path> folders)
       : registries_(registries), folders_(std::move(folders)) {}
 
-  /// The data set of the condition, on its device. Blocks while it is being loaded.
-  std::shared_ptr<const Dataset> get(const Condition& condition);
+  /// The data set of the assignment's trial, on its device. Blocks while it is being loaded.
+  /// `blobs` has the networks, where they are the examples. Throws Error(Store) where one of them
+  /// cannot be read.
+  std::shared_ptr<const Dataset> get(const Assignment& assignment, const Blobs* blobs);
 
  private:
+  std::shared_ptr<const Dataset> get(const Condition& condition);
+  std::shared_ptr<const Dataset> get(const std::string& key, const Condition& condition,
+                                     const std::function<Dataset()>& load);
+
   const Registries& registries_;
   std::vector<std::filesystem::path> folders_;
   std::mutex mutex_;

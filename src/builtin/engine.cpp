@@ -12,6 +12,7 @@
 #include "builtin/data_cache.h"
 #include "builtin/numerics.h"
 #include "perturb/builtin/builtins.h"
+#include "perturb/core/error.h"
 #include "perturb/store/blobs.h"
 #include "perturb/train/handover.h"
 #include "perturb/train/session.h"
@@ -52,21 +53,31 @@ class LibTorchEngine final : public Engine {
       at::set_num_threads(static_cast<int>(condition.integer("train.threads")));
       return carry_out(assignment, progress,
                        {.registries = registries_,
-                        .data = data_.get(condition),
+                        .data = data_.get(assignment, blobs_ ? &*blobs_ : nullptr),
                         .blobs = blobs_ ? &*blobs_ : nullptr,
                         .handover = &handover_,
                         .threads = &threads_,
                         .report = report});
-    } catch (const std::exception& error) {
-      Record record;
-      record.trial = assignment.trial.id;
-      record.message = error.what();
-      record.message.erase(std::min(record.message.find('\n'), record.message.size()));
+    } catch (const Error& error) {
+      auto record = failed(assignment, error);
+      // Then the networks that it learns from have to be trained again.
+      record.start_lost = assignment.population && error.code() != ExitCode::Usage;
       return record;
+    } catch (const std::exception& error) {
+      return failed(assignment, error);
     }
   }
 
  private:
+  static Record failed(const Assignment& assignment, const std::exception& error) {
+    Record record;
+    record.trial = assignment.trial.id;
+    record.step = assignment.begin;
+    record.message = error.what();
+    record.message.erase(std::min(record.message.find('\n'), record.message.size()));
+    return record;
+  }
+
   Registries registries_;
   DataCache data_;
   std::optional<Blobs> blobs_;

@@ -6,6 +6,7 @@
 
 #include <ATen/ATen.h>
 
+#include "builtin/alignment.h"
 #include "builtin/metrics.h"
 #include "perturb/core/error.h"
 #include "perturb/core/name_pattern.h"
@@ -81,7 +82,9 @@ class KlDivergence final : public Compared {
 class LossBarrier final : public Compared {
  public:
   explicit LossBarrier(const Parameters& parameters)
-      : Compared(parameters), points_(parameters.at("points").as_int()) {}
+      : Compared(parameters),
+        points_(parameters.at("points").as_int()),
+        align_(parameters.at("align").as_bool()) {}
 
  private:
   double compare(const Subject& self, const Subject& other, const ExampleSet& examples) override {
@@ -89,6 +92,9 @@ class LossBarrier final : public Compared {
     const auto buffers = other.state.buffers().clone();
     if (parameters.numel() != self.state.parameters().numel())
       throw Error(ExitCode::Usage, "the trial to compare with has another number of parameters");
+    if (align_)
+      Aligner(self.state, {}, self.state.parameters(), self.state.buffers())
+          .align(parameters, buffers);
     const Moved moved(self.state);
     std::vector<double> losses;
     for (std::int64_t i = 0; i < points_; ++i) {
@@ -101,6 +107,7 @@ class LossBarrier final : public Compared {
   }
 
   std::int64_t points_;
+  bool align_;
 };
 
 /// Keeps the values at the first point that matches.

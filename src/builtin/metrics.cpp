@@ -43,6 +43,7 @@ void add_metrics(Registries& registries) {
   add_noise_metrics(registries);
   add_parameter_metrics(registries);
   add_sample_metrics(registries);
+  add_network_metrics(registries);
 }
 
 }  // namespace perturb

@@ -14,6 +14,7 @@ void add_curvature_metrics(Registries& registries);
 void add_noise_metrics(Registries& registries);
 void add_parameter_metrics(Registries& registries);
 void add_sample_metrics(Registries& registries);
+void add_network_metrics(Registries& registries);
 
 template <class Kind>
 MetricFactory measured() {

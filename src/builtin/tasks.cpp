@@ -4,6 +4,7 @@
 
 #include "builtin/builtins.h"
 #include "builtin/fits.h"
+#include "builtin/flow_task.h"
 #include "perturb/train/supervised.h"
 
 namespace perturb {
@@ -41,6 +42,9 @@ void add_tasks(Registries& registries) {
   add_discrete_fit(registries);
   add_adversarial_tasks(registries);
   add_transport_task(registries);
+  registries.tasks.add("flow-matching", [](const Condition& condition) {
+    return std::make_unique<FlowMatching>(condition);
+  });
 }
 
 }  // namespace perturb

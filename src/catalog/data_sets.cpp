@@ -298,16 +298,70 @@ void add_data_sets(Schema& schema) {
           {
               .name = "experiment",
               .type = Type::File,
-              .help = "The experiment file whose trials are the examples.",
+              .help = "The experiment file whose controls are the examples, in the order of its "
+                      "variations. They are trained first.",
           },
           {
               .name = "select",
               .type = Type::Selection,
               .fallback = "{}",
-              .help = "Which trials: condition keys with the values wanted; {} means all.",
+              .help = "Which of them: keys of what varies there, each with a value, or a list of "
+                      "values that are all wanted; {} means all.",
+          },
+          {
+              .name = "at",
+              .type = Type::At,
+              .fallback = "end",
+              .help = "When: \"end\", a step, or { epochs = n }.",
+          },
+          {
+              .name = "held_out",
+              .type = Type::Float,
+              .fallback = 0.1,
+              .help = "Share of the networks that are kept for testing, drawn from all together.",
+              .least = 0,
+              .most = 1,
+              .above_least = true,
+              .below_most = true,
+          },
+          {
+              .name = "split_seed",
+              .type = Type::Int,
+              .fallback = 0,
+              .help = "Which networks are kept for testing.",
+              .least = 0,
+          },
+          {
+              .name = "align",
+              .type = Type::Bool,
+              .fallback = false,
+              .help = "Relabel every network's hidden units so that it lies as near as can be to "
+                      "one of them (Git Re-Basin's weight matching); it computes what it did.",
+              .neutral = false,
+          },
+          {
+              .name = "align_to",
+              .type = Type::Int,
+              .fallback = 0,
+              .help = "The number of that network, from 0.",
+              .unit = "networks",
+              .least = 0,
+              .most = kMostExamples,
+              .neutral = 0,
+          },
+          {
+              .name = "components",
+              .type = Type::Int,
+              .fallback = 0,
+              .help = "Take networks as coordinates along so many principal components of the "
+                      "training networks: with one less than there are, these lose nothing; 0 "
+                      "takes all parameters.",
+              .unit = "components",
+              .least = 0,
+              .most = kMostUnits,
+              .neutral = 0,
           },
       }),
-      .unsupported = always("this build cannot take trained networks as a data set yet"),
   });
 }
 

@@ -68,11 +68,17 @@ DataFacts of_files(const DataSource& source, const Located& located, DigestCache
   return facts;
 }
 
+/// What a table is split by, and into what.
+struct Words {
+  std::string share = "test_fraction";
+  std::string rows = "examples";
+};
+
 /// Counts of a table that is split, or why it cannot be.
-DataFacts divided(std::int64_t rows, std::int64_t test, double fraction) {
+DataFacts divided(std::int64_t rows, std::int64_t test, double fraction, const Words& words = {}) {
   if (test < 1 || test >= rows) {
-    return missing("test_fraction " + display(Value(fraction)) + " of " + std::to_string(rows) +
-                   " examples leaves none to " + (test < 1 ? "test" : "train") + " on");
+    return missing(words.share + " " + display(Value(fraction)) + " of " + std::to_string(rows) +
+                   " " + words.rows + " leaves none to " + (test < 1 ? "test" : "train") + " on");
   }
   DataFacts facts;
   facts.train = rows - test;
@@ -121,6 +127,14 @@ DataFacts of_kind(const Condition& condition, const DataOptions& options, Digest
   }
   if (kind == "csv") return of_csv(condition, options.beside, cache);
   if (kind == "iris") return of_iris(condition);
+  if (kind == "weights") {
+    // Counted by whoever reads the other experiment.
+    const auto* networks = condition.find("data.networks");
+    if (!networks) return missing("the networks of another experiment cannot be counted from here");
+    const double share = condition.number("data.held_out");
+    return divided(networks->as_int(), test_rows(networks->as_int(), share), share,
+                   {"held_out", "networks"});
+  }
   if (kind == "gaussian-blobs" || kind == "four-gaussians" || kind == "gaussian-mixture") {
     DataFacts facts;
     facts.train = condition.integer("data.examples");

@@ -24,9 +24,4 @@ inline constexpr double kMostExamples = 1e9;
 inline constexpr double kMostEpochs = 1e9;
 inline constexpr double kMostSteps = 1e15;
 
-/// A `Component::unsupported` that is said whatever the parameters are.
-inline auto always(std::string reason) {
-  return [reason = std::move(reason)](const std::map<std::string, Value>&) { return reason; };
-}
-
 }  // namespace perturb

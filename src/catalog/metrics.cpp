@@ -155,14 +155,23 @@ void add_function_metrics(Schema& schema) {
                       "How far the loss on the straight path to another network rises above the "
                       "line between its ends, at most; 0 if it does not.",
                       {{
-                          .name = "points",
-                          .type = Type::Int,
-                          .fallback = 25,
-                          .help = "Equally spaced on the path, both ends among them.",
-                          .unit = "points",
-                          .least = 3,
-                          .most = 1000,
-                      }},
+                           .name = "points",
+                           .type = Type::Int,
+                           .fallback = 25,
+                           .help = "Equally spaced on the path, both ends among them.",
+                           .unit = "points",
+                           .least = 3,
+                           .most = 1000,
+                       },
+                       {
+                           .name = "align",
+                           .type = Type::Bool,
+                           .fallback = false,
+                           .help = "Relabel the other network's hidden units first, so that it "
+                                   "lies as near as can be (Git Re-Basin's weight matching); "
+                                   "heads of attention stay where they are.",
+                           .neutral = false,
+                       }},
                       "{on}.barrier.{to}"));
   schema.add(
       compared("cka",
@@ -318,6 +327,99 @@ void add_noise_metrics(Schema& schema) {
                          Better::Higher));
 }
 
+/// Of networks that are generated, or that they are held against.
+Component of_networks(std::string name, std::string help, std::vector<Parameter> own,
+                      std::string label) {
+  std::vector<Parameter> parameters = {
+      {
+          .name = "of",
+          .type = Type::String,
+          .fallback = "generated",
+          .help = "Which networks. generated: drawn from what was learnt, from seeds.sample. "
+                  "originals: the training networks. held-out: the test networks. noisy-X: "
+                  "originals with noise N(0, X^2). pairs: the middle between each original and "
+                  "the next. average: of all originals. gaussian: every coordinate by itself "
+                  "normal, with the originals' mean and deviation.",
+          .choices = {"generated", "originals", "held-out", "noisy-1e-4", "noisy-1e-3",
+                      "noisy-1e-2", "noisy-1e-1", "pairs", "average", "gaussian"},
+      },
+      {
+          .name = "networks",
+          .type = Type::Int,
+          .fallback = 100,
+          .help = "So many of them; originals and held-out: all there are.",
+          .unit = "networks",
+          .least = 1,
+          .most = 1e6,
+      },
+      {
+          .name = "sampler",
+          .type = Type::String,
+          .fallback = "euler",
+          .help = "How the flow is integrated: euler (order 1), midpoint (2), rk4 (4), or adaptive "
+                  "(Dormand and Prince, relative tolerance 1e-5).",
+          .choices = {"euler", "midpoint", "rk4", "adaptive"},
+      },
+      {
+          .name = "steps",
+          .type = Type::Int,
+          .fallback = 100,
+          .help = "Of equal length; not of adaptive.",
+          .unit = "steps",
+          .least = 1,
+          .most = 1e6,
+      },
+      {
+          .name = "seed",
+          .type = Type::Int,
+          .fallback = 0,
+          .help = "Which noise, of noisy-X and gaussian.",
+          .least = 0,
+      },
+  };
+  parameters.insert(parameters.begin() + 1, own.begin(), own.end());
+  return {
+      .family = Family::Metric,
+      .name = std::move(name),
+      .help = std::move(help),
+      .parameters = std::move(parameters),
+      .needs = {Feature::Networks},
+      .label = std::move(label),
+  };
+}
+
+void add_network_metrics(Schema& schema) {
+  auto accuracy = of_networks(
+      "network-accuracy",
+      "Accuracy of networks on the test examples of the population that was learnt from. Running "
+      "statistics of networks that nobody trained are measured anew on its training examples.",
+      {{
+          .name = "value",
+          .type = Type::String,
+          .fallback = "mean",
+          .help = "Over networks: mean, sd, min or max; who asks for all pays for one.",
+          .choices = {"mean", "sd", "min", "max"},
+      }},
+      "{of}.accuracy.{value}");
+  accuracy.better = Better::Higher;
+  schema.add(std::move(accuracy));
+  schema.add(of_networks(
+      "error-overlap",
+      "Intersection over union of the test examples that two networks get wrong, averaged over "
+      "pairs of one of them and one original; of originals, over pairs of two.",
+      {}, "{of}.error_overlap"));
+  schema.add(of_networks(
+      "rms-ratio",
+      "Root mean square of the parameters over that of the originals'; under 0.8 the flow has not "
+      "learnt how large networks are.",
+      {}, "{of}.rms_ratio"));
+  schema.add(of_networks(
+      "novelty",
+      "Mean distance to the nearest original over the mean distance of an original to the nearest "
+      "other: near 0 it is a copy, near 1 as new as one more original.",
+      {}, "{of}.novelty"));
+}
+
 }  // namespace
 
 void add_metrics(Schema& schema) {
@@ -326,6 +428,7 @@ void add_metrics(Schema& schema) {
   add_function_metrics(schema);
   add_curvature_metrics(schema);
   add_noise_metrics(schema);
+  add_network_metrics(schema);
 }
 
 }  // namespace perturb

@@ -58,6 +58,17 @@ ModelParts cnn_parts(const Condition&) {
   return parts;
 }
 
+ModelParts flow_parts(const Condition&) {
+  ModelParts parts;
+  for (const auto* layer :
+       {"time1", "time2", "fc1", "norm1", "fc2", "norm2", "fc3", "norm3", "fc4"})
+    add_layer(parts, layer);
+  parts.points = {"time1", "time_act", "time2", "fc1",   "norm1", "act1", "fc2",
+                  "norm2", "act2",     "fc3",   "norm3", "act3",  "fc4"};
+  parts.units = {"time1", "time2", "fc1", "fc2", "fc3"};
+  return parts;
+}
+
 ModelParts residual_parts(const ResidualLayout& layout) {
   ModelParts parts;
   add_layer(parts, "conv1", {"weight"});

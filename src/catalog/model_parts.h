@@ -15,6 +15,7 @@ ModelParts normal_parts(const Condition& condition);
 ModelParts binomial_parts(const Condition& condition);
 ModelParts lenet5_parts(const Condition& condition);
 ModelParts cnn_parts(const Condition& condition);
+ModelParts flow_parts(const Condition& condition);
 
 /// A network of basic blocks.
 struct ResidualLayout {

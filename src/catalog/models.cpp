@@ -163,6 +163,36 @@ Component binomial() {
                binomial_parts);
 }
 
+Component flow() {
+  auto flow = model(
+      "flow",
+      "A field over vectors and time, for task flow-matching: the time goes through two layers "
+      "(GELU) and stands beside the vector; then layers of hidden_width, half of it, hidden_width "
+      "(normalised, GELU) and as many outputs as the vector is long, which begin at zero.",
+      {
+          count("hidden_width", 512, kMostUnits, "units", "Of the widest layers; even."),
+          count("embedding", 64, kMostUnits, "units", "Numbers that the time is turned into."),
+          {
+              .name = "dropout",
+              .type = Type::Float,
+              .fallback = 0.1,
+              .help = "Share of units of the first two layers that are dropped in training, from "
+                      "seeds.dropout.",
+              .least = 0,
+              .most = 1,
+              .below_most = true,
+          },
+      },
+      flow_parts);
+  flow.check = [](const std::map<std::string, Value>& parameters) -> std::string {
+    if (auto twice = begins_twice(parameters); !twice.empty()) return twice;
+    const auto width = parameters.at("hidden_width").as_int();
+    if (width % 2 == 0) return {};
+    return "hidden_width = " + std::to_string(width) + " has no half: it must be even";
+  };
+  return flow;
+}
+
 Component vit() {
   auto vit = model(
       "vit",
@@ -274,6 +304,7 @@ void add_models(Schema& schema) {
                    "patches of 4 x 4, width 256, 7 blocks of 4 heads, MLPs of 512 units, no "
                    "dropout.",
                    {}, [](const Condition&) { return vit_parts(7, 4); }));
+  schema.add(flow());
 }
 
 }  // namespace perturb

@@ -332,6 +332,70 @@ void add_seeds(Schema& schema) {
   });
 }
 
+Component flow_matching() {
+  return {
+      .family = Family::Task,
+      .name = "flow-matching",
+      .help =
+          "A field that carries noise to the examples along straight paths: mean squared error "
+          "against x1 - x0 at x = (1 - t) x0 + t x1 + sigma eps. What is drawn in a step comes "
+          "from seeds.dropout; source and eps are normal.",
+      .parameters =
+          {
+              {
+                  .name = "source_std",
+                  .type = Type::Float,
+                  .fallback = 0.01,
+                  .help = "Standard deviation of the noise x0 that paths begin in.",
+                  .least = 0,
+                  .above_least = true,
+              },
+              {
+                  .name = "sigma",
+                  .type = Type::Float,
+                  .fallback = 0.001,
+                  .help = "Standard deviation of the noise beside the path.",
+                  .least = 0,
+              },
+              {
+                  .name = "times",
+                  .type = Type::String,
+                  .fallback = "uniform",
+                  .help = "How t is drawn: uniform in [0, 1], or beta: Beta(2, 5), more often "
+                          "early, where the paths part.",
+                  .choices = {"uniform", "beta"},
+              },
+              {
+                  .name = "coupling",
+                  .type = Type::String,
+                  .fallback = "independent",
+                  .help = "Which noise goes to which example of a batch: as drawn, or "
+                          "optimal-transport, the pairs with the least sum of squared distances.",
+                  .choices = {"independent", "optimal-transport"},
+              },
+              {
+                  .name = "fixed_noise",
+                  .type = Type::Bool,
+                  .fallback = false,
+                  .help = "Every example has one x0 for the whole training, from seeds.noise, "
+                          "instead of a fresh one each step.",
+              },
+              {
+                  .name = "ema",
+                  .type = Type::Float,
+                  .fallback = 0.0,
+                  .help = "Generate with a running average of the parameters that keeps so much of "
+                          "itself each step, such as 0.999; 0 takes the parameters.",
+                  .least = 0,
+                  .most = 1,
+                  .below_most = true,
+              },
+          },
+      .has = {Feature::Weights, Feature::Gradients, Feature::Activations, Feature::Examples,
+              Feature::Loss, Feature::Networks},
+  };
+}
+
 }  // namespace
 
 void add_training(Schema& schema) {
@@ -342,6 +406,7 @@ void add_training(Schema& schema) {
       .has = {Feature::Weights, Feature::Gradients, Feature::Activations, Feature::Examples,
               Feature::Labels, Feature::Loss, Feature::Predictions},
   });
+  schema.add(flow_matching());
   add_optimizers(schema);
   add_schedules(schema);
   add_train(schema);

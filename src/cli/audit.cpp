@@ -116,13 +116,17 @@ class Audit {
   /// The checkpoint with what the trial begins with, where that is another experiment's. It is not
   /// trained again: an audit of that experiment does so.
   std::optional<Digest> inherited(const Trial& trial) const {
-    if (!trial.from) return std::nullopt;
-    const auto known = store_.states({trial.from->state}, {});
-    const auto found = known.find(trial.from->state);
+    return trial.from ? std::optional(inherited(trial.from->state)) : std::nullopt;
+  }
+
+  Digest inherited(const Digest& state) const {
+    const auto known = store_.states({state}, {});
+    const auto found = known.find(state);
     if (found == known.end() || !found->second.checkpoint)
-      throw Error(ExitCode::Usage,
-                  "the store has no checkpoint any more of what the trials begin with",
-                  "`perturb run` trains it again");
+      throw Error(
+          ExitCode::Usage,
+          "the store has no checkpoint any more of what the trials begin with or learn from",
+          "`perturb run` trains it again");
     const Digest& blob = found->second.checkpoint->blob;
     if (!scratch_.size(blob)) scratch_.put(store_.blobs().get(blob));
     return blob;
@@ -130,6 +134,8 @@ class Audit {
 
   void begin(Assignment& assignment, const Trial& trial) const {
     if (assignment.from) assignment.from->blob = inherited(trial);
+    if (!assignment.population) return;
+    for (auto& network : assignment.population->networks) network.blob = inherited(network.state);
   }
 
   /// The controls that the trials are compared with, each up to the last state that one is, from

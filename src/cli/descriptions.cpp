@@ -43,6 +43,8 @@ std::string type_name(Type type) {
       return "table of condition keys";
     case Type::Reference:
       return "reference to an experiment";
+    case Type::At:
+      return "end, step or epochs";
   }
   return {};
 }

@@ -171,17 +171,18 @@ class RecordedRuns {
 
 /// Whether it is the state which the trial begins with that cannot be read.
 bool forget_inherited(const Training& training, const Trial& trial) {
-  if (!trial.from) return false;
-  for (const Inherited& inherited : training.plan.inherited) {
-    if (inherited.from.state != trial.from->state || !inherited.blob) continue;
+  bool any = false;
+  for (const Predecessor& needed : trial.inherited()) {
+    const Inherited* inherited = find_inherited(training.plan, needed.state);
+    if (!inherited || !inherited->blob) continue;
     try {
-      training.store.blobs().get(*inherited.blob);
+      training.store.blobs().get(*inherited->blob);
     } catch (const Error&) {
-      training.store.forget(trial.from->state);
-      return true;
+      training.store.forget(needed.state);
+      any = true;
     }
   }
-  return false;
+  return any;
 }
 
 struct Trained {

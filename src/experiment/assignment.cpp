@@ -168,6 +168,23 @@ Reference reference_of(const Json& json) {
   return reference;
 }
 
+Json json_of(const TrainedNetworks& population) {
+  Json networks = Json::array();
+  for (const auto& [state, blob] : population.networks)
+    networks.push_back({state.hex(), blob ? Json(blob->hex()) : Json()});
+  return {{"start", json_of(population.start)}, {"networks", std::move(networks)}};
+}
+
+TrainedNetworks networks_of(const Json& json) {
+  TrainedNetworks population{condition_of(json.at("start")), {}};
+  for (const auto& network : json.at("networks")) {
+    auto& one = population.networks.emplace_back();
+    one.state = digest_of(network.at(0));
+    if (!network.at(1).is_null()) one.blob = digest_of(network.at(1));
+  }
+  return population;
+}
+
 Json json_of(const Measurement& m) {
   Json json = {
       {"step", m.step}, {"epoch", m.epoch}, {"state", m.state.hex()}, {"metrics", m.metrics}};
@@ -186,6 +203,13 @@ Measurement measurement_of(const Json& json) {
 }
 
 }  // namespace
+
+std::vector<Predecessor> Trial::inherited() const {
+  std::vector<Predecessor> all;
+  if (from) all.push_back(*from);
+  if (networks) all.insert(all.end(), networks->begin(), networks->end());
+  return all;
+}
 
 std::vector<Step> Trial::drawn(Step begin, Step end) const {
   std::set<Step> steps;
@@ -223,6 +247,7 @@ std::string to_json(const Assignment& assignment) {
       {"last", assignment.last.hex()},
       {"heirs", assignment.heirs},
       {"from", assignment.from ? json_of(*assignment.from) : Json()},
+      {"population", assignment.population ? json_of(*assignment.population) : Json()},
       {"refused", assignment.refused},
       {"metrics", std::move(metrics)},
       {"measurements", std::move(measurements)},
@@ -244,6 +269,7 @@ Assignment assignment_from_json(std::string_view text) {
     out.last = digest_of(json.at("last"));
     out.heirs = json.at("heirs");
     if (!json.at("from").is_null()) out.from = reference_of(json.at("from"));
+    if (!json.at("population").is_null()) out.population = networks_of(json.at("population"));
     out.refused = json.at("refused");
     for (const auto& metric : json.at("metrics")) out.metrics.push_back(metric_of(metric));
     for (const auto& m : json.at("measurements")) {

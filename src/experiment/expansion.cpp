@@ -159,7 +159,20 @@ const DataFacts& Experiment::State::data_facts(const Condition& condition) const
   const std::lock_guard lock(facts_mutex);
   const auto found = facts.find(key);
   // References into a map stay valid; a fact is never changed once it is there.
-  return found != facts.end() ? found->second : facts.emplace(key, lookup(condition)).first->second;
+  return found != facts.end() ? found->second
+                              : facts.emplace(key, facts_of(condition)).first->second;
+}
+
+DataFacts Experiment::State::facts_of(const Condition& condition) const {
+  const auto members = networks(condition);
+  if (!members) return lookup(condition);
+  auto counted = condition;
+  counted.set("data.networks", Value(std::ssize(*members)));
+  auto found = lookup(counted);
+  std::string text = "perturb-networks-1";
+  for (const auto& network : *members) text += framed(network.state.hex());
+  found.digest = sha256(text);
+  return found;
 }
 
 Step Experiment::State::end(const Timeline& timeline) const {
@@ -184,6 +197,7 @@ Trial Experiment::State::trial(std::size_t variation, std::size_t number) const 
   out.from = predecessor(out.condition, out.start());
   std::optional<Digest> begun;
   if (out.from) begun = out.from->state;
+  out.networks = networks(out.start());
   out.past = identity.past(out.timeline, data_facts(out.start()).digest, begun);
   out.id = trial_digest(out.timeline, out.past);
   return out;

@@ -385,6 +385,12 @@ Assignment Experiment::assignment(std::size_t number) const {
     const auto& [other, theirs, step, state] = *out.trial.from;
     out.from = Reference{step, state, {}, others()[other].experiment->trial(theirs).start(), {}};
   }
+  if (out.trial.networks && !out.trial.networks->empty()) {
+    const auto& networks = *out.trial.networks;
+    const auto& [other, theirs, step, state] = networks.front();
+    out.population = TrainedNetworks{others()[other].experiment->trial(theirs).start(), {}};
+    for (const auto& network : networks) out.population->networks.push_back({network.state, {}});
+  }
   out.metrics = metrics();
   out.measurements = measurements(out.trial);
   for (auto& m : out.measurements) m.state = out.trial.state(m.step);

@@ -99,6 +99,8 @@ std::string_view name_of(Type type) {
       return "a table of keys and values";
     case Type::Reference:
       return "a table such as { experiment = \"other.toml\" }";
+    case Type::At:
+      return "\"end\", a step, or { epochs = n }";
   }
   return "";
 }
@@ -325,6 +327,10 @@ std::optional<Value> typed(const Node& node, const Parameter& p) {
     case Type::File:
     case Type::Selection:
     case Type::Reference:
+      break;
+    case Type::At:
+      if (const auto at = moment(node))
+        return Value(at->is_string() ? at->get<std::string>() : at->dump());
       break;
   }
   return std::nullopt;

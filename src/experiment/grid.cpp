@@ -240,8 +240,7 @@ std::vector<Level> read_relative(const Node& node, Level::Kind kind, const Param
 
 std::vector<Level> read_levels(const Node& node, const Parameter& p, const std::string& path,
                                const std::filesystem::path& folder, Problems& problems) {
-  const bool table_value = p.type == Type::Selection || p.type == Type::Reference;
-  if (node.kind == Node::Kind::Table && (!table_value || node.find("each"))) {
+  if (node.kind == Node::Kind::Table && (!is_table(p.type) || node.find("each"))) {
     if (node.entries.size() != 1) {
       problems.error(node.place,
                      fmt::format("the levels of \"{}\" need exactly one of range, linspace, "

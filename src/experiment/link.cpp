@@ -34,6 +34,15 @@ std::string comparable(const Value& value) {
   return text;
 }
 
+/// Whether a selected value is that level, or a list with it.
+bool leaves(const Value& selected, const Value& level) {
+  if (comparable(selected) == comparable(level)) return true;
+  if (!selected.is_list()) return false;
+  const auto& items = selected.as_list();
+  return std::any_of(items.begin(), items.end(),
+                     [&](const Value& item) { return comparable(item) == comparable(level); });
+}
+
 std::string said(const std::string& path, const Value& value) {
   return path + "=" + display(value);
 }
@@ -56,6 +65,14 @@ std::optional<Value> nearest_level(const Value& value, const std::vector<Value>&
 
 std::filesystem::path Link::file_of(const std::string& reference) {
   return Json::parse(reference).at("experiment").get<std::string>();
+}
+
+std::string Link::reference_of(const std::string& file, const std::string& at,
+                               const std::string& select) {
+  return Json{{"experiment", file},
+              {"at", at == "end" ? Json(at) : Json::parse(at)},
+              {"select", Json::parse(select)}}
+      .dump();
 }
 
 Link::Link(const std::string& reference, std::size_t other,
@@ -87,7 +104,7 @@ std::pair<std::string, std::string> Link::wrong_selection() const {
       return {fmt::format("\"{}\" is no field of the trials of \"{}\"", path, experiment_->name()),
               suggestion(path, paths)};
     }
-    if (comparable(*own) == comparable(value)) continue;
+    if (leaves(value, *own)) continue;
     return {fmt::format("no trial of \"{}\" has {}", experiment_->name(), said(path, value)),
             fmt::format("all of them have {}", said(path, *own))};
   }
@@ -125,6 +142,53 @@ std::vector<Value> Link::levels(const std::string& path) const {
   return all;
 }
 
+std::string Link::levels_text(const std::string& path, const Value* wanted) const {
+  const auto all = levels(path);
+  auto text = path + ":";
+  for (std::size_t l = 0; l < std::min(all.size(), kShownLevels); ++l)
+    text += (l > 0 ? ", " : " ") + display(all[l]);
+  if (all.size() > kShownLevels) text += fmt::format(", ... ({} in all)", all.size());
+  if (!wanted) return text;
+  if (const auto near = nearest_level(*wanted, all))
+    text += fmt::format(" (nearest to {}: {})", display(*wanted), display(*near));
+  return text;
+}
+
+std::vector<std::size_t> Link::selected() const {
+  std::vector<std::size_t> all;
+  for (std::size_t v = 0; v < experiment_->variations(); ++v) {
+    const auto condition = experiment_->condition(v);
+    const bool left = std::all_of(select_.begin(), select_.end(), [&](const auto& one) {
+      const auto* level = condition.find(one.first);
+      return level && leaves(one.second, *level);
+    });
+    if (left) all.push_back(v);
+  }
+  return all;
+}
+
+std::pair<std::string, std::string> Link::wrong_values() const {
+  std::string selection;
+  for (const auto& [path, value] : select_) {
+    selection += (selection.empty() ? "" : " ") + said(path, value);
+    if (std::find(varied_.begin(), varied_.end(), path) == varied_.end()) continue;
+    const auto all = levels(path);
+    const auto is_level = [&](const Value& one) {
+      return std::any_of(all.begin(), all.end(),
+                         [&](const Value& level) { return comparable(level) == comparable(one); });
+    };
+    if (is_level(value)) continue;
+    for (const auto& one : value.is_list() ? value.as_list() : List{value}) {
+      if (is_level(one)) continue;
+      return {fmt::format("no trial of \"{}\" has {}", experiment_->name(), said(path, one)),
+              "it varies " + levels_text(path, &one)};
+    }
+  }
+  if (!selected().empty()) return {};
+  return {fmt::format("no trial of \"{}\" has {}", experiment_->name(), selection),
+          "there are trials with each of these values, but none with all of them"};
+}
+
 std::pair<std::string, std::string> Link::no_match(const Condition& own) const {
   const auto values = wanted(own);
   std::string looked_for;
@@ -134,16 +198,10 @@ std::pair<std::string, std::string> Link::no_match(const Condition& own) const {
     looked_for += looked_for.empty() ? "" : " ";
     looked_for += values[i] ? said(path, *values[i]) : "no " + path;
     const auto all = levels(path);
-    there += (there.empty() ? "" : "; ") + path + ":";
-    for (std::size_t l = 0; l < std::min(all.size(), kShownLevels); ++l)
-      there += (l > 0 ? ", " : " ") + display(all[l]);
-    if (all.size() > kShownLevels) there += fmt::format(", ... ({} in all)", all.size());
     const bool has = values[i] && std::any_of(all.begin(), all.end(), [&](const Value& level) {
                        return comparable(level) == comparable(*values[i]);
                      });
-    if (has || !values[i]) continue;
-    if (const auto near = nearest_level(*values[i], all))
-      there += fmt::format(" (nearest to {}: {})", display(*values[i]), display(*near));
+    there += (there.empty() ? "" : "; ") + levels_text(path, has ? nullptr : values[i]);
   }
   return {fmt::format("no variation of \"{}\" has {}", experiment_->name(), looked_for),
           fmt::format("it varies {}; select = {{...}} in the reference chooses among them", there)};

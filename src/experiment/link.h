@@ -1,4 +1,5 @@
-// A reference to another experiment, resolved: which of its controls is meant, and at which step.
+// A reference to another experiment, resolved: which of its controls is meant, or which are, and at
+// which step.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +24,10 @@ class Link {
   /// The file that a value of Type::Reference names.
   static std::filesystem::path file_of(const std::string& reference);
 
+  /// The reference that [data] makes in three fields.
+  static std::string reference_of(const std::string& file, const std::string& at,
+                                  const std::string& select);
+
   /// `other`: the experiment's place in Experiment::others().
   Link(const std::string& reference, std::size_t other,
        std::shared_ptr<const Experiment> experiment);
@@ -38,6 +43,12 @@ class Link {
   /// Of a condition that nothing matches: the values that were looked for, and what there is.
   std::pair<std::string, std::string> no_match(const Condition& own) const;
 
+  /// All variations that have what is selected, in order. A list leaves those that have one of its
+  /// values, and what is not selected leaves all.
+  std::vector<std::size_t> selected() const;
+  /// Of a selection that leaves none, or has a value that nothing has; the message empty otherwise.
+  std::pair<std::string, std::string> wrong_values() const;
+
   /// The state of that variation's control which is meant.
   Predecessor predecessor(std::size_t variation) const;
 
@@ -46,6 +57,8 @@ class Link {
   std::vector<const Value*> wanted(const Condition& own) const;
   /// The levels of one path that there are, in file order.
   std::vector<Value> levels(const std::string& path) const;
+  /// The same for people; `wanted` is one that is not among them.
+  std::string levels_text(const std::string& path, const Value* wanted) const;
   static std::string key_of(const std::vector<const Value*>& values);
   Step step_of(const Trial& control) const;
 

@@ -196,7 +196,7 @@ class Reader {
     // The parameter as this kind has it: the same name may have another range elsewhere.
     if (component && key != "kind") parameter = component->find(key);
     if (value.kind == Node::Kind::Table && value.entries.size() == 1 &&
-        parameter->type != Type::Selection && parameter->type != Type::Reference) {
+        !is_table(parameter->type)) {
       problems_.error(value.place, fmt::format("\"{}\" has one value in the base condition", path),
                       "levels belong under [[variations]] or [[interventions]]");
       return;
@@ -251,9 +251,8 @@ class Reader {
       if (overridden_.contains(one.path)) continue;
       const auto* parameter = fields_.find(one.path);
       const auto& first = one.values.front();
-      const bool levels = one.values.size() > 1 ||
-                          (first.kind == Node::Kind::Table && parameter->type != Type::Selection &&
-                           parameter->type != Type::Reference);
+      const bool levels =
+          one.values.size() > 1 || (first.kind == Node::Kind::Table && !is_table(parameter->type));
       if (levels) {
         Key key{one.path, one.place,
                 read_levels(levels_node(one), *parameter, one.path, folder_, problems_)};

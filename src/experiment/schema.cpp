@@ -49,6 +49,8 @@ std::string_view name_of(Feature feature) {
       return "samples of a generator";
     case Feature::Critic:
       return "a critic that is carried along";
+    case Feature::Networks:
+      return "networks that it generates";
   }
   assert(false && "every feature has a name");
   return {};

@@ -111,6 +111,10 @@ struct Experiment::State {
   /// variation itself has: an intervention goes on from the same network as its control.
   std::optional<Predecessor> predecessor(const Condition& variation, const Condition& start) const;
 
+  /// The networks that are the data of this condition; null where its data are others. None while
+  /// something is wrong with the selection, which check_links says.
+  std::shared_ptr<const std::vector<Predecessor>> networks(const Condition& start) const;
+
   /// A schedule that ends with the run is in force through the step at which that is.
   void resolve_horizon(Timeline& timeline) const;
 
@@ -124,13 +128,30 @@ struct Experiment::State {
 
   mutable std::map<std::string, WeightsFacts> weights;  // by file; guarded as facts are
 
+  DataFacts facts_of(const Condition& condition) const;
+
   // ---- references to other experiments
+
+  /// A selection of networks.
+  struct Selected {
+    std::unique_ptr<Link> link;
+    std::shared_ptr<const std::vector<Predecessor>> networks;
+  };
+  mutable std::mutex selected_mutex;
+  mutable std::map<std::string, Selected> selected;  // by the reference
+
+  /// Of the networks that are the data of this condition; null where its data are others.
+  const Selected* selected_by(const Condition& start) const;
 
   /// Reads the experiments that are referred to.
   void open_links(const ExperimentLookup& read, Problems& problems);
 
   void open_link(const std::string& reference, const Place& place, const ExperimentLookup& read,
                  Problems& problems);
+
+  /// The place of that file's experiment among the others; nothing where it cannot be read.
+  std::optional<std::size_t> open_other(const std::filesystem::path& file, const Place& place,
+                                        const ExperimentLookup& read, Problems& problems);
 
   /// Whether every experiment that this one needs can be told from the others by its name.
   void check_names(Problems& problems) const;
@@ -141,6 +162,12 @@ struct Experiment::State {
 
   void check_link(const std::string& reference, const Place& place, const Condition& own,
                   Problems& problems) const;
+
+  /// Whether networks that are data are there, and are of one kind.
+  void check_networks(const Selected& chosen, const Place& place, Problems& problems) const;
+
+  /// The same of what interventions set.
+  void check_set_networks(const Entered& entered, const Condition& own, Problems& problems) const;
 
   // ---- validation of what only the whole experiment shows
 

@@ -214,7 +214,7 @@ void Experiment::State::check_drawn(const Entered& entered, Problems& problems) 
       const auto& other = setting->level.value.as_string();
       check_reference(other, setting->level.place, problems);
       if (problems.any()) return;
-      if (drawn_to.insert(other).second && others.size() > 1)
+      if (drawn_to.insert(other).second && drawn_to.size() > 1)
         problems.error(setting->level.place, "one intervention draws toward one trial alone");
       const auto operation = this->operation(entered.parts[setting->part], setting->part, point,
                                              condition(declared.variations.at(0)));

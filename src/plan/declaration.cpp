@@ -1,5 +1,6 @@
 #include "perturb/plan/declaration.h"
 
+#include <memory>
 #include <optional>
 #include <set>
 #include <utility>
@@ -47,12 +48,16 @@ Retention retention(const Experiment& experiment) {
   return Retention::Last;
 }
 
-/// The states that its trials begin with, each once.
+/// The states that its trials begin with or learn from, each once.
 std::vector<Digest> needs(const Experiment& experiment) {
   if (experiment.others().empty()) return {};
   std::set<Digest> states;
+  std::set<std::shared_ptr<const std::vector<Predecessor>>> data_sets;
   for (std::size_t number = 0; number < experiment.trials(); ++number) {
-    if (const auto from = experiment.trial(number).from) states.insert(from->state);
+    const Trial trial = experiment.trial(number);
+    if (trial.from) states.insert(trial.from->state);
+    if (!trial.networks || !data_sets.insert(trial.networks).second) continue;
+    for (const Predecessor& network : *trial.networks) states.insert(network.state);
   }
   return {states.begin(), states.end()};
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -28,12 +29,14 @@ std::string name_of(const Experiment& experiment, const Trial& trial, std::size_
 
 bool failed(Outcome outcome) { return outcome != Outcome::Done && outcome != Outcome::Interrupted; }
 
-void say_lacking(const Experiment& experiment, const Store& store, Inherited& inherited) {
+void say_lacking(const Experiment& experiment, const Store& store, bool is_example,
+                 Inherited& inherited) {
   const Predecessor& from = inherited.from;
   const Experiment& other = *experiment.others()[from.other].experiment;
   const Trial trial = other.trial(from.trial);
-  inherited.lacking = fmt::format("it begins with step {} of {}, which ", from.step,
-                                  name_of(other, trial, from.trial));
+  inherited.lacking = fmt::format("{} step {} of {}, which ",
+                                  is_example ? "one of its examples is" : "it begins with",
+                                  from.step, name_of(other, trial, from.trial));
   const auto known = store.known({trial.id}, {});
   const auto found = known.find(trial.id);
   if (found == known.end() || !failed(found->second.outcome) || found->second.step > from.step) {
@@ -204,8 +207,16 @@ class StatesPlanner {
 void inherit(const Experiment& experiment, const Store& store, Plan& plan) {
   if (experiment.others().empty()) return;
   std::map<Digest, Predecessor> needed;
+  std::set<Digest> begun;  // of these, what networks begin with
+  std::set<std::shared_ptr<const std::vector<Predecessor>>> data_sets;
   const auto need = [&](std::size_t number) {
-    if (const auto from = experiment.trial(number).from) needed.emplace(from->state, *from);
+    const Trial trial = experiment.trial(number);
+    if (trial.from) {
+      needed.emplace(trial.from->state, *trial.from);
+      begun.insert(trial.from->state);
+    }
+    if (!trial.networks || !data_sets.insert(trial.networks).second) return;
+    for (const Predecessor& network : *trial.networks) needed.emplace(network.state, network);
   };
   for (const Stage& stage : plan.stages) need(stage.trial);
   for (const PlannedReference& reference : plan.references) need(reference.trial);
@@ -218,7 +229,7 @@ void inherit(const Experiment& experiment, const Store& store, Plan& plan) {
     if (found != known.end() && found->second.checkpoint) {
       inherited.blob = found->second.checkpoint->blob;
     } else {
-      say_lacking(experiment, store, inherited);
+      say_lacking(experiment, store, !begun.contains(state), inherited);
     }
     plan.inherited.push_back(std::move(inherited));
   }

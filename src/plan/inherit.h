@@ -9,7 +9,4 @@ namespace perturb {
 /// with, and whether the store has them.
 void inherit(const Experiment& experiment, const Store& store, Plan& plan);
 
-/// The inherited state of that digest; null where there is none.
-const Inherited* find_inherited(const Plan& plan, const Digest& state);
-
 }  // namespace perturb

@@ -397,6 +397,20 @@ void add_from(const Experiment& experiment, const Plan& plan, Assignment& out) {
                        {}};
 }
 
+/// The networks that are its examples, or which of them is not to be had.
+void add_population(const Experiment& experiment, const Plan& plan, Assignment& out) {
+  if (!out.trial.networks || out.trial.networks->empty()) return;
+  const Predecessor& first = out.trial.networks->front();
+  out.population =
+      TrainedNetworks{experiment.others()[first.other].experiment->trial(first.trial).start(), {}};
+  for (const Predecessor& network : *out.trial.networks) {
+    const Inherited* inherited = find_inherited(plan, network.state);
+    assert(inherited && "a plan knows what its stages learn from");
+    if (out.refused.empty()) out.refused = inherited->lacking;
+    out.population->networks.push_back({network.state, inherited->blob});
+  }
+}
+
 void add_measurements(const Experiment& experiment, const Plan& plan, const Stage& stage,
                       const SavedStates* saved, const Calendar& calendar, Assignment& out) {
   std::size_t last = kNone;  // the reference of the last measurement
@@ -454,6 +468,7 @@ Assignment make_assignment(const Experiment& experiment, const Plan& plan, std::
   out.heirs = stage.heirs;
   out.metrics = experiment.metrics();
   add_from(experiment, plan, out);
+  add_population(experiment, plan, out);
 
   const Calendar calendar(out.trial.timeline, out.examples);
   add_measurements(experiment, plan, stage, saved, calendar, out);

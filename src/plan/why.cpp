@@ -76,9 +76,10 @@ class Explainer {
 
   std::string because(std::size_t number) const {
     std::string text = reason(number);
-    const auto from = experiment_.trial(number).from;
-    const Inherited* inherited = from ? find_inherited(plan_, from->state) : nullptr;
-    if (inherited && !inherited->lacking.empty()) text += "; " + inherited->lacking;
+    for (const Predecessor& needed : experiment_.trial(number).inherited()) {
+      const Inherited* inherited = find_inherited(plan_, needed.state);
+      if (inherited && !inherited->lacking.empty()) return text + "; " + inherited->lacking;
+    }
     return text;
   }
 

@@ -47,6 +47,7 @@ bool fits(const Value& value, Type type) {
     case Type::File:
     case Type::Selection:
     case Type::Reference:
+    case Type::At:
       return value.is_string();
   }
   return false;

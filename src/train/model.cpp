@@ -72,8 +72,8 @@ std::vector<std::string> point_names(Model& model, const Tensor& inputs) {
 
 Tensor Pass::dropout(std::string_view point, const Tensor& x, double probability) const {
   if (!training_ || probability == 0) return x;
-  Random random(dropout_seed_, "dropout/" + std::string(point), static_cast<std::uint64_t>(step_));
-  const auto kept = draw_uniform(random, x.sizes().vec()).ge_(probability);
+  auto stream = random("dropout/" + std::string(point));
+  const auto kept = draw_uniform(stream, x.sizes().vec()).ge_(probability);
   return x * kept.div_(1 - probability).to(x.device());
 }
 

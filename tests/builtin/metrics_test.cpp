@@ -150,6 +150,27 @@ TEST_CASE("compared with itself, nothing differs") {
   CHECK(at::equal(pair.session.state().parameters(), before));
 }
 
+TEST_CASE("a network that is the same but for the order of its units is no barrier once aligned") {
+  Pair pair(metric("loss-barrier") + metric("loss-barrier", "align = true\n"));
+  auto state = pair.session.state().snapshot();
+  const auto w = state.parameters.clone();
+  const auto order = at::tensor({3, 1, 4, 0, 5, 7, 2, 6}, at::kLong);
+  const auto moved = [&](std::int64_t begin, std::int64_t rows, std::int64_t columns,
+                         std::int64_t dimension) {
+    const auto part = w.narrow(0, begin, rows * columns).view({rows, columns});
+    state.parameters.narrow(0, begin, rows * columns)
+        .copy_(part.index_select(dimension, order).flatten());
+  };
+  moved(0, 8, 2, 0);
+  moved(16, 8, 1, 0);
+  moved(24, 3, 8, 1);
+  const Reference other{3, {}, {}, pair.trial.assignment.trial.start(), {}};
+  const auto found = pair.session.measure({0, 1}, &other, &state);
+  CHECK(found[0] > 0.01);
+  CHECK(found[1] < 1e-6);  // rounding between equal ends
+  CHECK(at::equal(pair.session.state().parameters(), w));
+}
+
 /// The Hessian of the mean loss, entry by entry from second derivatives of the loss written out.
 Tensor dense_hessian(const FlatState& state, const Examples& examples) {
   auto v = doubles(state.parameters()).clone().set_requires_grad(true);

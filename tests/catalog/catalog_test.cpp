@@ -98,10 +98,10 @@ std::map<std::string, Value> defaults(const Component& component) {
 TEST_CASE("the first release has what its experiments need") {
   const Schema schema = builtin_schema();
   using Names = std::vector<std::string>;
-  CHECK(schema.names(Family::Task) == Names{"classification"});
+  CHECK(schema.names(Family::Task) == Names{"classification", "flow-matching"});
   CHECK(schema.names(Family::Model) ==
         Names{"mlp", "lenet5", "mlp-small", "mlp-medium", "mlp-large", "cnn", "resnet18",
-              "resnet18-cifar", "resnet20", "resnet32", "plainnet20", "vit", "vit-lite"});
+              "resnet18-cifar", "resnet20", "resnet32", "plainnet20", "vit", "vit-lite", "flow"});
   CHECK(schema.names(Family::Data) ==
         Names{"fashion-mnist", "mnist", "cifar10", "iris", "csv", "gaussian-blobs", "weights"});
   CHECK(schema.names(Family::Optimizer) == Names{"sgd", "adam", "adamw"});
@@ -129,10 +129,26 @@ TEST_CASE("the first release has what its experiments need") {
                                                     "subset-examples",
                                                     "drop-classes",
                                                     "reorder-examples"});
-  CHECK(schema.names(Family::Metric) ==
-        Names{"loss", "accuracy", "weight-norm", "norm-ratio", "distance", "cosine-similarity",
-              "agreement", "kl-divergence", "loss-barrier", "cka", "gradient-norm",
-              "hessian-eigenvalue", "hessian-trace", "sharpness", "noisy-loss", "noisy-accuracy"});
+  CHECK(schema.names(Family::Metric) == Names{"loss",
+                                              "accuracy",
+                                              "weight-norm",
+                                              "norm-ratio",
+                                              "distance",
+                                              "cosine-similarity",
+                                              "agreement",
+                                              "kl-divergence",
+                                              "loss-barrier",
+                                              "cka",
+                                              "gradient-norm",
+                                              "hessian-eigenvalue",
+                                              "hessian-trace",
+                                              "sharpness",
+                                              "noisy-loss",
+                                              "noisy-accuracy",
+                                              "network-accuracy",
+                                              "error-overlap",
+                                              "rms-ratio",
+                                              "novelty"});
   CHECK(schema.names(Family::Plot) == Names{"curves", "contrasts", "heatmap", "dose-response",
                                             "layers", "histogram", "scatter", "grid",
                                             "robustness"});
@@ -208,8 +224,7 @@ TEST_CASE("every component with all defaults passes its own check") {
       }
       if (const auto toward = component->find("toward")) values[toward->name] = Value("init");
       if (component->check) CHECK(component->check(values) == "");
-      const bool later = component->name == "weights";
-      CHECK((component->unsupported && component->unsupported(values) != "") == later);
+      if (component->unsupported) CHECK(component->unsupported(values) == "");
     }
   }
 }
@@ -270,6 +285,7 @@ TEST_CASE("what does not go together is refused") {
   const std::string reference = "{\"experiment\":\"x.toml\"}";
   CHECK(verdict(Family::Model, "mlp", {{"from", reference}}) == "");
   CHECK(verdict(Family::Model, "mlp", {{"from", reference}, {"weights", "x.safetensors"}}) != "");
+  CHECK(verdict(Family::Model, "flow", {{"hidden_width", 63}}) != "");
 }
 
 TEST_CASE("momentum may be scaled beyond 1, as the momentum experiment does") {

@@ -7,7 +7,7 @@
 // PERTURB_PRETEND_HOLD   while there is a file of that name, a stage goes no further than half way
 // PERTURB_PRETEND_SAVES  if set, checkpoints are left where they are asked for, and have to be
 //                        there where a stage begins with one, of the right state; what a trial
-//                        begins with is read
+//                        begins with or learns from is read
 // PERTURB_PRETEND_PAUSE  milliseconds that a step takes
 // PERTURB_PRETEND_DIE    a folder: a stage for which it has no file yet, by the name of its last
 //                        state, makes one half way and ends its process by SIGKILL
@@ -106,6 +106,8 @@ class PretendEngine final : public Engine {
   }
 
  private:
+  using Networks = std::vector<TrainedNetworks::Network>;
+
   /// What is in a checkpoint: the state that it is of. One that was made because it had to stop
   /// does not know that.
   bool begins_rightly(const Assignment& stage, Record& record) const {
@@ -113,6 +115,12 @@ class PretendEngine final : public Engine {
     if (stage.from && !readable(*stage.from->blob)) {
       record.start_lost = true;
       record.message = "what it begins with cannot be read";
+      return false;
+    }
+    for (const auto& [state, blob] : stage.population ? stage.population->networks : Networks{}) {
+      if (blob && readable(*blob)) continue;
+      record.start_lost = true;
+      record.message = "a network that it learns from cannot be read";
       return false;
     }
     if (stage.begin == 0) return true;

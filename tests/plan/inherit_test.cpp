@@ -189,3 +189,101 @@ TEST_CASE("two states of one trial are made on one way") {
   CHECK(first.stages[0].saves == std::vector<Step>{5, 20});
   CHECK(first.steps_to_run == 40);
 }
+
+namespace {
+
+/// An experiment whose data are what another one trains, and a store that knows both.
+struct Learning {
+  Learning() {
+    write("population.toml", "name = \"population\"\n[model]\nkind = \"mlp\"" + kRest + kSeeds);
+    write("learner.toml",
+          "name = \"learner\"\n[model]\nkind = \"mlp\"\n[data]\nkind = \"weights\"\nexperiment = "
+          "\"population.toml\"\nselect = { seeds.init = [2, 1] }\n[[variations]]\nseeds.init = [0, "
+          "1]\n");
+    const auto file = folder.path() / "learner.toml";
+    Ancestry ancestry(file, [](const fs::path& other, const ExperimentLookup& others) {
+      return Experiment::load(other, {}, schema(), facts_of, others);
+    });
+    learner = std::make_unique<Experiment>(
+        Experiment::load(file, {}, schema(), facts_of, ancestry.lookup()));
+    run = store.begin_run({"test", "test", "0", "{}"});
+    declare(store, *learner, make_plan(*learner, store));
+    declare(store, population(), make_plan(population(), store));
+  }
+
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(folder.path() / name, std::ios::binary) << text;
+  }
+  const Experiment& population() const { return *learner->others()[0].experiment; }
+  Plan plan() const { return make_plan(*learner, store); }
+  void keep(std::size_t number, Outcome outcome = Outcome::Done) {
+    const Trial trial = population().trial(number);
+    Record record;
+    record.trial = trial.id;
+    record.outcome = outcome;
+    record.step = outcome == Outcome::Done ? 20 : 7;
+    if (outcome == Outcome::Done)
+      record.saved.push_back({20, 0, trial.state(20), sha256(std::to_string(number)), 8});
+    store.keep(run, record);
+    store.flush();
+  }
+
+  TemporaryFolder folder;
+  std::unique_ptr<Experiment> learner;
+  Store store = Store::in_memory();
+  RunId run = 0;
+};
+
+}  // namespace
+
+TEST_CASE("networks that are examples are trained first, those that are selected alone") {
+  Learning world;
+  CHECK(world.plan().inherited.size() == 2);
+  const auto lacking = lacking_states(world.plan(), 0);
+  CHECK(plan_of_states(world.population(), world.store, lacking).order ==
+        std::vector<std::size_t>{1, 2});
+  const Assignment too_early = assignment(*world.learner, world.plan(), 0);
+  CHECK(too_early.refused.find("one of its examples is step 20 of trial 1 (seeds.init=1) of "
+                               "\"population\", which has not been trained that far") !=
+        std::string::npos);
+
+  world.keep(1);
+  world.keep(2);
+  const Plan plan = world.plan();
+  CHECK(lacking_states(plan, 0).empty());
+  for (std::size_t stage = 0; stage < plan.stages.size(); ++stage) {
+    const Assignment work = assignment(*world.learner, plan, stage);
+    CHECK(work.refused.empty());
+    REQUIRE(work.population);
+    REQUIRE(work.population->networks.size() == 2);
+    CHECK(work.population->networks[0].blob == sha256("1"));
+    CHECK(work.population->networks[1].blob == sha256("2"));
+  }
+}
+
+TEST_CASE("a network that diverged is no example, and is told by name") {
+  Learning world;
+  world.keep(1);
+  world.keep(2, Outcome::Diverged);
+  const Plan plan = world.plan();
+  CHECK(lacking_states(plan, 0).empty());
+  for (std::size_t stage = 0; stage < plan.stages.size(); ++stage) {
+    CHECK(assignment(*world.learner, plan, stage)
+              .refused.find("one of its examples is step 20 of trial 2 (seeds.init=2) of "
+                            "\"population\", which diverged at step 7") != std::string::npos);
+  }
+}
+
+TEST_CASE(
+    "checkpoints of networks that are examples stay, though their own experiment keeps none") {
+  Learning world;
+  for (std::size_t number = 0; number < 3; ++number) world.keep(number);
+  const auto has = [&](std::size_t number) {
+    const Digest state = world.population().trial(number).state(20);
+    const auto known = world.store.states({state}, {});
+    return !known.empty() && known.begin()->second.checkpoint.has_value();
+  };
+  CHECK_FALSE(has(0));
+  CHECK(has(1));
+  CHECK(has(2));
+}

@@ -86,6 +86,20 @@ TEST_CASE("attention treats tokens alike, and heads by themselves") {
                      1e-6));
 }
 
+TEST_CASE("what a pass draws belongs to its stream, its step and the purpose") {
+  const auto first = [](const Pass& pass, const char* purpose) {
+    return pass.random(purpose).bits();
+  };
+  const auto pass = Pass::training(3, 7);
+  CHECK(first(pass, "a") == first(Pass::training(3, 7), "a"));
+  CHECK(first(pass, "a") == Random(3, "a", 7).bits());
+  CHECK(first(pass, "a") != first(pass, "b"));
+  CHECK(first(pass, "a") != first(Pass::training(3, 8), "a"));
+  CHECK(first(pass, "a") != first(Pass::training(4, 7), "a"));
+  // In evaluation always the same.
+  CHECK(first(Pass::evaluation(), "a") == first(Pass::evaluation(), "a"));
+}
+
 TEST_CASE("a convolution without bias has none, and padding is never the largest") {
   Empty model;
   const Convolution plain(model, "plain", {.in = 1, .out = 2, .padding = 1, .bias = false});

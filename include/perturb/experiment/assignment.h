@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -52,8 +53,8 @@ struct MetricSpec {
   bool relative() const;
 };
 
-/// A state of another experiment's control that a trial begins with: its parameters and buffers,
-/// not what the optimizer remembers.
+/// A state of another experiment's control that a trial begins with, or that is one of its
+/// examples: parameters and buffers, not what the optimizer remembers.
 struct Predecessor {
   std::size_t other = 0;  ///< which experiment, in Experiment::others()
   std::size_t trial = 0;  ///< its number there
@@ -71,12 +72,17 @@ struct Trial {
   std::optional<std::size_t> toward;
   /// Whose state it begins with, where initialisation is not what makes its network.
   std::optional<Predecessor> from;
+  /// The networks that its examples are, in order; null where its data are others.
+  std::shared_ptr<const std::vector<Predecessor>> networks;
   Timeline timeline;
   Past past;  ///< of the timeline, for identities
   Digest id;  ///< law 1
 
   /// The state before a step. Costs a hash.
   Digest state(Step at) const { return state_digest(timeline, past, at); }
+  /// States of other experiments that there have to be before step 0: what it begins with, then
+  /// its examples.
+  std::vector<Predecessor> inherited() const;
   /// The steps in [begin, end) in which an intervention draws toward another trial.
   std::vector<Step> drawn(Step begin, Step end) const;
 
@@ -100,6 +106,16 @@ struct Reference {
   std::optional<Digest> blob;  ///< with that state; none: it is the very state that is compared
   Condition start;             ///< what is in force at step 0 of that trial, which makes its model
   std::optional<Digest> from;  ///< the blob with the state that that trial itself began with, if so
+};
+
+/// The trained networks of another experiment that a trial's examples are.
+struct TrainedNetworks {
+  struct Network {
+    Digest state;
+    std::optional<Digest> blob;  ///< with that state
+  };
+  Condition start;  ///< of the first one's trial: what makes its model and reads its data
+  std::vector<Network> networks;
 };
 
 /// When to measure what, in step order. What is compared with a state of another trial is a
@@ -135,6 +151,7 @@ struct Assignment {
   Digest last;                       ///< the state before step `end`
   /// The state of another experiment's trial that the network at step 0 begins with.
   std::optional<Reference> from;
+  std::optional<TrainedNetworks> population;  ///< that the examples are, if they are networks
   /// Why the stage cannot be carried out, whoever tried; empty when it can.
   std::string refused;
   /// How many stages go on from the end. The state is kept in memory for them if it can be, and

@@ -33,12 +33,21 @@ enum class Type {
   /// { experiment = "x.toml", at = "end", select = {...} }, kept as canonical JSON; identity takes
   /// the states that are meant.
   Reference,
+  /// Where in the runs of another experiment: "end", a step, or { epochs = n }, kept as text;
+  /// identity takes the states that are meant.
+  At,
 };
 
 /// Whether identity takes what the value stands for, instead of the value: the content of a file,
 /// the states of other trials. What it is called and where it lies is no one's business.
 constexpr bool is_resolved(Type type) {
-  return type == Type::File || type == Type::Selection || type == Type::Reference;
+  return type == Type::File || type == Type::Selection || type == Type::Reference ||
+         type == Type::At;
+}
+
+/// Whether a table may be ONE value; levels of such values are written `each = [{...}, {...}]`.
+constexpr bool is_table(Type type) {
+  return type == Type::Selection || type == Type::Reference || type == Type::At;
 }
 
 /// What a name, or a pattern of names in which * stands for any characters, is to be found among.
@@ -101,6 +110,7 @@ enum class Feature {
   Predictions,  ///< of classes
   Samples,      ///< points that the model makes of noise
   Critic,       ///< a potential over such points, which training carries along
+  Networks,     ///< that it generates, learning from trained ones
 };
 std::string_view name_of(Feature feature);
 
@@ -187,7 +197,9 @@ class Schema {
   std::map<Family, std::deque<Component>> components_;
 };
 
-/// Answers for the `data.*` fields of a condition. Called once for each distinct data set.
+/// Answers for the `data.*` fields of a condition. Called once for each distinct data set. Where
+/// the data are networks of another experiment, "data.networks" is how many, and the digest is not
+/// asked for: who they are the experiment knows.
 using DataLookup = std::function<DataFacts(const Condition&)>;
 
 }  // namespace perturb

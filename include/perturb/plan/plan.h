@@ -65,11 +65,11 @@ struct PlannedReference {
   std::optional<Digest> blob;  ///< in the store; otherwise some stage saves it
 };
 
-/// A state of another experiment that stages begin with.
+/// A state of another experiment that stages begin with or learn from.
 struct Inherited {
   Predecessor from;
   std::optional<Digest> blob;  ///< in the store
-  /// Why nobody can begin with it, as things are; empty where there is the blob.
+  /// Why nobody can have it, as things are; empty where there is the blob.
   std::string lacking;
   bool hopeless = false;  ///< its trial diverged before it, and would again
 };
@@ -131,6 +131,9 @@ Plan make_plan(const Experiment& experiment, const Store& store);
 /// wanted of are left blank.
 Plan plan_of_states(const Experiment& experiment, const Store& store,
                     const std::vector<Predecessor>& states);
+
+/// The inherited state of that digest; null where there is none.
+const Inherited* find_inherited(const Plan& plan, const Digest& state);
 
 /// Of what a plan inherits: the states of one of the others that have to be made first.
 std::vector<Predecessor> lacking_states(const Plan& plan, std::size_t other);

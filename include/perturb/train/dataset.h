@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -66,10 +67,14 @@ struct DataShape {
   std::int64_t classes = 0;
 };
 
+struct Population;
+
 struct Dataset {
   DataShape shape;
   ExampleSet train;
   ExampleSet test;
+  /// Whose networks the examples are; null where they are no networks.
+  std::shared_ptr<const Population> population = nullptr;
 };
 
 }  // namespace perturb

@@ -68,6 +68,7 @@ class Observation {
   const FlatState& state() const { return self_.state; }
   /// What a metric's parameter `to` names: the trial's own network at step 0, or the other trial's.
   Subject other(const std::string& to) const { return others_(to == "init"); }
+  const Dataset& data() const { return data_; }
   /// "train" or "test"; the first `examples` of it, 0 meaning all.
   ExampleSet examples(const std::string& part, std::int64_t examples = 0) const;
   /// The same for who passes over them many times.

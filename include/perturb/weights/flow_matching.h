@@ -28,8 +28,8 @@ at::Tensor draw_times(Random& random, Times times, std::int64_t n);
 at::Tensor on_the_path(const at::Tensor& x0, const at::Tensor& x1, const at::Tensor& times,
                        const at::Tensor& noise, double sigma);
 
-/// The order of the rows of x0 (n, d) that pairs them with those of x1 (n, d) at the least sum of
-/// squared distances: minibatch optimal transport. int64 (n).
+/// For every row of x0 (n, d) the row of x1 (n, d) that it goes to, at the least sum of squared
+/// distances: minibatch optimal transport. int64 (n).
 at::Tensor nearest_pairs(const at::Tensor& x0, const at::Tensor& x1);
 
 }  // namespace perturb::weights

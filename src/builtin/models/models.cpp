@@ -25,6 +25,7 @@ void add_models(Registries& registries) {
   add_cnn(registries);
   add_residual_networks(registries);
   add_vision_transformers(registries);
+  add_flows(registries);
 }
 
 }  // namespace perturb

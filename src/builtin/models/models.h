@@ -15,6 +15,7 @@ void add_mlps(Registries& registries);
 void add_distributions(Registries& registries);
 void add_lenet5(Registries& registries);
 void add_cnn(Registries& registries);
+void add_flows(Registries& registries);
 void add_residual_networks(Registries& registries);
 void add_vision_transformers(Registries& registries);
 
