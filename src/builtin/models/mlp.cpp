@@ -110,7 +110,7 @@ Tensor leaky_relu(const Tensor& x) { return at::leaky_relu(x, 0.2); }
 std::unique_ptr<Model> make_generator(const Condition& condition, const DataShape& shape) {
   const Widths hidden(static_cast<std::size_t>(condition.integer("model.layers")),
                       condition.integer("model.width"));
-  return std::make_unique<Mlp>(shape, hidden, leaky_relu);
+  return std::make_unique<Mlp>(shape, hidden, leaky_relu, /*is_relu=*/false);
 }
 
 }  // namespace
