@@ -98,13 +98,16 @@ std::map<std::string, Value> defaults(const Component& component) {
 TEST_CASE("the first release has what its experiments need") {
   const Schema schema = builtin_schema();
   using Names = std::vector<std::string>;
-  CHECK(schema.names(Family::Task) == Names{"classification"});
-  CHECK(schema.names(Family::Model) ==
-        Names{"mlp", "lenet5", "mlp-small", "mlp-medium", "mlp-large", "cnn", "resnet18",
-              "resnet18-cifar", "resnet20", "resnet32", "plainnet20", "vit", "vit-lite"});
-  CHECK(schema.names(Family::Data) ==
-        Names{"fashion-mnist", "mnist", "cifar10", "iris", "csv", "gaussian-blobs", "weights"});
-  CHECK(schema.names(Family::Optimizer) == Names{"sgd", "adam", "adamw"});
+  CHECK(schema.names(Family::Task) ==
+        Names{"classification", "fit-discrete", "wgan", "fit-density", "transport"});
+  CHECK(schema.names(Family::Model) == Names{"mlp", "lenet5", "generator", "normal", "binomial",
+                                             "mlp-small", "mlp-medium", "mlp-large", "cnn",
+                                             "resnet18", "resnet18-cifar", "resnet20", "resnet32",
+                                             "plainnet20", "vit", "vit-lite"});
+  CHECK(schema.names(Family::Data) == Names{"fashion-mnist", "mnist", "cifar10", "iris", "csv",
+                                            "gaussian-blobs", "weights", "four-gaussians",
+                                            "evidence", "gaussian-mixture", "histogram"});
+  CHECK(schema.names(Family::Optimizer) == Names{"sgd", "adam", "adamw", "guarded"});
   CHECK(schema.names(Family::Schedule) == Names{"constant", "step", "cosine"});
   CHECK(schema.names(Family::Intervention) == Names{"set",
                                                     "perturb-weights",
@@ -129,13 +132,38 @@ TEST_CASE("the first release has what its experiments need") {
                                                     "subset-examples",
                                                     "drop-classes",
                                                     "reorder-examples"});
-  CHECK(schema.names(Family::Metric) ==
-        Names{"loss", "accuracy", "weight-norm", "norm-ratio", "distance", "cosine-similarity",
-              "agreement", "kl-divergence", "loss-barrier", "cka", "gradient-norm",
-              "hessian-eigenvalue", "hessian-trace", "sharpness", "noisy-loss", "noisy-accuracy"});
+  CHECK(schema.names(Family::Metric) == Names{"loss",
+                                              "accuracy",
+                                              "weight-norm",
+                                              "norm-ratio",
+                                              "distance",
+                                              "cosine-similarity",
+                                              "agreement",
+                                              "kl-divergence",
+                                              "loss-barrier",
+                                              "cka",
+                                              "gradient-norm",
+                                              "hessian-eigenvalue",
+                                              "hessian-trace",
+                                              "sharpness",
+                                              "noisy-loss",
+                                              "noisy-accuracy",
+                                              "parameter",
+                                              "loss-at",
+                                              "wasserstein",
+                                              "sinkhorn-divergence",
+                                              "mode-coverage",
+                                              "sample-density",
+                                              "point",
+                                              "critic-steepness",
+                                              "traffic-intensity",
+                                              "congestion-cost",
+                                              "traffic",
+                                              "divergence-residual",
+                                              "critic-weights"});
   CHECK(schema.names(Family::Plot) == Names{"curves", "contrasts", "heatmap", "dose-response",
-                                            "layers", "histogram", "scatter", "grid",
-                                            "robustness"});
+                                            "layers", "histogram", "scatter", "grid", "robustness",
+                                            "profile", "distributions", "field"});
 }
 
 TEST_CASE("components are named and explained") {
@@ -267,8 +295,9 @@ TEST_CASE("what does not go together is refused") {
   CHECK(verdict(Family::Intervention, "clamp-activations", {{"least", 1.0}, {"most", 0.0}}) != "");
 
   CHECK(verdict(Family::Data, "gaussian-blobs", {{"examples", 1'000'000'000}}) != "");
-  const auto* mlp = schema.find(Family::Model, "mlp");
-  CHECK(mlp->unsupported({{"from", Value("{\"experiment\":\"x.toml\"}")}}) != "");
+  const std::string reference = "{\"experiment\":\"x.toml\"}";
+  CHECK(verdict(Family::Model, "mlp", {{"from", reference}}) == "");
+  CHECK(verdict(Family::Model, "mlp", {{"from", reference}, {"weights", "x.safetensors"}}) != "");
 }
 
 TEST_CASE("momentum may be scaled beyond 1, as the momentum experiment does") {
