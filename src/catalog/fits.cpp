@@ -173,7 +173,7 @@ std::vector<Parameter> virtual_target() {
       number("bandwidth", 0.22, "Standard deviation of the virtual target's noise, in lengths."),
       number("broadening", 0.07,
              "Added to the bandwidth at first; it dies away as exp(-step / broadening_steps)."),
-      number("broadening_steps", 10, "In steps.", true),
+      number("broadening_steps", 10, "How fast that is, in steps.", true),
       {
           .name = "adaptive",
           .type = Type::Bool,

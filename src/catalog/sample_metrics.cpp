@@ -58,13 +58,15 @@ Parameter width(std::string name, double fallback, std::string help) {
   };
 }
 
-Parameter index(std::string name, std::string help) {
+Parameter index(std::string name, std::string help, std::string unit) {
   return {
       .name = std::move(name),
       .type = Type::Int,
       .fallback = 0,
       .help = std::move(help),
+      .unit = std::move(unit),
       .least = 0,
+      .most = 1e9,
   };
 }
 
@@ -74,7 +76,9 @@ Parameter domain() {
       .type = Type::Int,
       .fallback = -1,
       .help = "Only the examples of this class, such as a domain of evidence; -1 is all.",
+      .unit = "classes",
       .least = -1,
+      .most = 1e9,
       .neutral = -1,
   };
 }
@@ -85,6 +89,7 @@ Parameter power() {
       .type = Type::Int,
       .fallback = 2,
       .help = "The cost is the distance to this power.",
+      .unit = "power",
       .least = 1,
       .most = 2,
   };
@@ -122,13 +127,13 @@ void add_parameter_metrics(Schema& schema) {
   auto name = place("name", "The first parameter whose name matches.");
   name.type = Type::String;
   name.selects = Selects::Tensors;
-  const auto entry = index("index", "Which of its entries, row by row.");
+  const auto entry = index("index", "Which of its entries, row by row.", "entries");
   schema.add(of("parameter", "One entry of a parameter.", {name, entry}, {Feature::Weights},
                 "parameter.{name}"));
   schema.add(of("loss-at",
                 "What the task's loss would be if one entry of a parameter had another value, the "
                 "others as they are: with levels of it a profile of the loss.",
-                {name, entry, place("value", "The value."), on()},
+                {name, entry, place("value", "What it would be."), on()},
                 {Feature::Weights, Feature::Loss}, "{on}.loss_at.{name}.{value}"));
 }
 
@@ -172,7 +177,7 @@ void add_distances(Schema& schema) {
   schema.add(of("sample-density",
                 "The mean density at fresh samples, of normal kernels on all others.",
                 {bandwidth(), samples(2), seed()}, needs, "samples.density"));
-  auto coordinate = index("coordinate", "Which of its coordinates.");
+  auto coordinate = index("coordinate", "Which of its coordinates.", "coordinates");
   schema.add(
       of("point",
          "One coordinate of one point. With levels of index and coordinate, measured at "
@@ -185,7 +190,7 @@ void add_distances(Schema& schema) {
                       "same noise; train, test: an example.",
               .choices = {"model", "init", "train", "test"},
           },
-          index("index", "Which point."),
+          index("index", "Which point.", "points"),
           coordinate,
           seed()},
          needs, "point.{of}.{index}.{coordinate}"));
@@ -224,7 +229,7 @@ void add_critic_metrics(Schema& schema) {
                  seed()},
                 needs, "traffic.{x}.{y}.{component}"));
   const auto cells = [] {
-    Parameter parameter = index("cells", "Of the grid, along each side.");
+    Parameter parameter = index("cells", "Of the grid, along each side.", "cells");
     parameter.fallback = 40;
     parameter.least = 3;
     parameter.most = 1000;

@@ -390,6 +390,36 @@ TEST_CASE("robustness of what is not measured under noise says how it would be")
                   InvalidExperiment);
 }
 
+TEST_CASE("a profile is over the one number in which its metrics differ") {
+  Fixture fixture;
+  fixture.keep_all();
+  const Figure profile = fixture.draw({"kind=profile", "metric=test.accuracy@*"});
+  const Figure robustness = fixture.draw({"kind=robustness", "metric=test.accuracy"});
+  CHECK(json_of(profile)["rows"] == json_of(robustness)["rows"]);
+  CHECK(profile.data.columns[2] == "strength");
+  // No decades here: what is across is as it is.
+  const json& across = profile.spec["concat"][0]["layer"][1]["encoding"]["x"]["scale"];
+  CHECK_FALSE(across.contains("type"));
+  for (const auto& [pattern, why] :
+       std::vector<std::pair<std::string, std::string>>{{"*", "several kinds"},
+                                                        {"test.loss", "one metric alone"},
+                                                        {"weight_norm*", "no number"}}) {
+    const Figure none = fixture.draw({"kind=profile", "metric=" + pattern});
+    CHECK(none.spec.is_null());
+    CHECK_MESSAGE(none.caption.find(why) != std::string::npos, none.caption);
+  }
+}
+
+TEST_CASE("pictures of what is not measured say what would measure it") {
+  Fixture fixture;
+  fixture.keep_all();
+  for (const std::string kind : {"distributions", "field"}) {
+    const Figure figure = fixture.draw({"kind=" + kind});
+    CHECK(figure.spec.is_null());
+    CHECK(figure.caption.find("[[metrics]]") != std::string::npos);
+  }
+}
+
 TEST_CASE("captions count what is not drawn") {
   Fixture fixture;
   const auto value = [&](std::size_t number, std::size_t metric, double epoch) {

@@ -186,7 +186,7 @@ class LevelPlot {
                           how_many(too_many_, "single trial"));
     if (log_)
       text +=
-          fmt::format(" Across: {0} as log(1 + {0} / {1}), so that 0 has a place beside decades.",
+          fmt::format(" Across: {0}s as log(1 + {0} / {1}), so that 0 has a place beside decades.",
                       curve_.parameter, linear_below_);
     if (curve_.levels.size() == 1)
       text += fmt::format(" Measured at one {} alone: a mark, no line.", curve_.parameter);
