@@ -190,10 +190,15 @@ TEST_CASE(
 }
 
 TEST_CASE("what this build cannot carry out is valid, and said") {
-  const auto weights = declared(
-      "[model]\nkind = 'mlp'\n[data]\nkind = 'weights'\nexperiment = 'a.toml'\nselect = { "
-      "optimizer.lr = 0.1 }");
-  CHECK_FALSE(weights.unsupported().empty());
+  auto schema = builtin_schema();
+  schema.add({.family = Family::Data,
+              .name = "later",
+              .help = "Data of a later release.",
+              .parameters = data_parameters({}),
+              .unsupported = [](const auto&) { return std::string("not yet"); }});
+  const auto later = Experiment::parse(
+      {"test.toml", "[model]\nkind = 'mlp'\n[data]\nkind = 'later'\n"}, "/", {}, schema, test_data);
+  CHECK_FALSE(later.unsupported().empty());
   CHECK(declared(kBase).unsupported().empty());
 }
 
