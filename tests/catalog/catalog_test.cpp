@@ -98,26 +98,16 @@ std::map<std::string, Value> defaults(const Component& component) {
 TEST_CASE("the first release has what its experiments need") {
   const Schema schema = builtin_schema();
   using Names = std::vector<std::string>;
-<<<<<<< HEAD
-  CHECK(schema.names(Family::Task) == Names{"classification", "flow-matching"});
-  CHECK(schema.names(Family::Model) ==
-        Names{"mlp", "lenet5", "mlp-small", "mlp-medium", "mlp-large", "cnn", "resnet18",
-              "resnet18-cifar", "resnet20", "resnet32", "plainnet20", "vit", "vit-lite", "flow"});
-  CHECK(schema.names(Family::Data) ==
-        Names{"fashion-mnist", "mnist", "cifar10", "iris", "csv", "gaussian-blobs", "weights"});
-  CHECK(schema.names(Family::Optimizer) == Names{"sgd", "adam", "adamw"});
-=======
-  CHECK(schema.names(Family::Task) ==
-        Names{"classification", "fit-discrete", "wgan", "fit-density", "transport"});
+  CHECK(schema.names(Family::Task) == Names{"classification", "flow-matching", "fit-discrete",
+                                            "wgan", "fit-density", "transport"});
   CHECK(schema.names(Family::Model) == Names{"mlp", "lenet5", "generator", "normal", "binomial",
                                              "mlp-small", "mlp-medium", "mlp-large", "cnn",
                                              "resnet18", "resnet18-cifar", "resnet20", "resnet32",
-                                             "plainnet20", "vit", "vit-lite"});
+                                             "plainnet20", "vit", "vit-lite", "flow"});
   CHECK(schema.names(Family::Data) == Names{"fashion-mnist", "mnist", "cifar10", "iris", "csv",
                                             "gaussian-blobs", "weights", "four-gaussians",
                                             "evidence", "gaussian-mixture", "histogram"});
   CHECK(schema.names(Family::Optimizer) == Names{"sgd", "adam", "adamw", "guarded"});
->>>>>>> edfb555a7d1cf0939a349d62e4acf57b3af5b8d2
   CHECK(schema.names(Family::Schedule) == Names{"constant", "step", "cosine"});
   CHECK(schema.names(Family::Intervention) == Names{"set",
                                                     "perturb-weights",
@@ -158,12 +148,10 @@ TEST_CASE("the first release has what its experiments need") {
                                               "sharpness",
                                               "noisy-loss",
                                               "noisy-accuracy",
-<<<<<<< HEAD
                                               "network-accuracy",
                                               "error-overlap",
                                               "rms-ratio",
-                                              "novelty"});
-=======
+                                              "novelty",
                                               "parameter",
                                               "loss-at",
                                               "wasserstein",
@@ -177,7 +165,6 @@ TEST_CASE("the first release has what its experiments need") {
                                               "traffic",
                                               "divergence-residual",
                                               "critic-weights"});
->>>>>>> edfb555a7d1cf0939a349d62e4acf57b3af5b8d2
   CHECK(schema.names(Family::Plot) == Names{"curves", "contrasts", "heatmap", "dose-response",
                                             "layers", "histogram", "scatter", "grid", "robustness",
                                             "profile", "distributions", "field"});
@@ -314,10 +301,7 @@ TEST_CASE("what does not go together is refused") {
   const std::string reference = "{\"experiment\":\"x.toml\"}";
   CHECK(verdict(Family::Model, "mlp", {{"from", reference}}) == "");
   CHECK(verdict(Family::Model, "mlp", {{"from", reference}, {"weights", "x.safetensors"}}) != "");
-<<<<<<< HEAD
   CHECK(verdict(Family::Model, "flow", {{"hidden_width", 63}}) != "");
-=======
->>>>>>> edfb555a7d1cf0939a349d62e4acf57b3af5b8d2
 }
 
 TEST_CASE("momentum may be scaled beyond 1, as the momentum experiment does") {

@@ -190,10 +190,15 @@ TEST_CASE(
 }
 
 TEST_CASE("what this build cannot carry out is valid, and said") {
-  const auto weights = declared(
-      "[model]\nkind = 'mlp'\n[data]\nkind = 'weights'\nexperiment = 'a.toml'\nselect = { "
-      "optimizer.lr = 0.1 }");
-  CHECK_FALSE(weights.unsupported().empty());
+  auto schema = builtin_schema();
+  schema.add({.family = Family::Data,
+              .name = "later",
+              .help = "Data of a later release.",
+              .parameters = data_parameters({}),
+              .unsupported = [](const auto&) { return std::string("not yet"); }});
+  const auto later = Experiment::parse(
+      {"test.toml", "[model]\nkind = 'mlp'\n[data]\nkind = 'later'\n"}, "/", {}, schema, test_data);
+  CHECK_FALSE(later.unsupported().empty());
   CHECK(declared(kBase).unsupported().empty());
 }
 
@@ -292,4 +297,20 @@ TEST_CASE("plugins are known before anything else of a text is, each with its pl
   CHECK(names("plugins = 3") == "");
   CHECK(names("plugins = ['', 3, './a.so']") == "./a.so@1:19 ");
   CHECK(names("plugins = [") == "");
+}
+
+TEST_CASE(
+    "one intervention draws toward one trial alone, whatever else its experiment goes on from") {
+  const auto drawn = [](const std::string& first, const std::string& second) {
+    const auto part = [](const std::string& toward) {
+      return "  { kind = \"interpolate-weights\", toward = \"" + toward +
+             "\", fraction = 0.5, when = [1, 2] },\n";
+    };
+    return wrong_with(kBase +
+                      "[[variations]]\nseeds.init = [0, 1]\n[[interventions]]\ntogether = [\n" +
+                      part(first) + part(second) + "]\n");
+  };
+  CHECK(drawn("trial:seeds.init=1", "trial:seeds.init=1").empty());
+  CHECK(drawn("trial:seeds.init=1", "trial:seeds.init=0").find("toward one trial alone") !=
+        std::string::npos);
 }
