@@ -247,6 +247,7 @@ TEST_CASE("permuted units compute the same, and train on alike") {
                                 "\"\ndata.kind = \"gaussian-blobs\"\noptimizer.kind = \"sgd\"\n")
                            .trial(0);
     const auto model = builtins().models.at(name)(trial.condition, {{1, 28, 28}, 10});
+    if (model->unit_groups().empty()) continue;
     FlatState state({model.get()}, at::kCPU);
     // What is the same for all units would hide that it stayed behind.
     for (const auto& slice : state.layout()) {
