@@ -27,7 +27,7 @@ class DataCache {
   /// `blobs` has the networks, where they are the examples. Throws Error(Store) where one of them
   /// cannot be read.
   std::shared_ptr<const Dataset> get(const Assignment& assignment, const Blobs* blobs);
-  /// The same where the condition says all, as it does of data that are not networks.
+  /// The same for a condition whose examples are no networks.
   std::shared_ptr<const Dataset> get(const Condition& condition);
 
  private:
