@@ -57,12 +57,13 @@ HtmlTable table_of(const Summary& summary, const SummaryTable& table) {
   return all;
 }
 
-/// Every metric there is, what `show` shows first.
+/// Every metric that is measured, what `show` shows first.
 std::vector<std::string> all_metrics(const Experiment& experiment, const At& place) {
   std::vector<std::string> labels;
   for (const Quantity& quantity : quantities(experiment, {}, place))
     labels.push_back(quantity.label);
   for (const MetricSpec& metric : experiment.metrics()) {
+    if (metric.every.kind == Every::Kind::Never) continue;
     if (std::ranges::find(labels, metric.label) == labels.end()) labels.push_back(metric.label);
   }
   return labels;
