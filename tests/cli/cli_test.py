@@ -267,7 +267,7 @@ class Completion(ProgramTest):
     def test_overrides(self):
         self.assertEqual(self.words("run", ""), [":files"])
         self.assertEqual(self.words("run", "-j", "2", ""), [":files"])
-        self.assertEqual(self.words("run", "x.toml", "optimizer.mo"), ["optimizer.momentum="])
+        self.assertEqual(self.words("run", "x.toml", "optimizer.mom"), ["optimizer.momentum="])
         self.assertIn("model.kind=lenet5", self.words("run", "x.toml", "model.kind=le"))
         self.assertIn("model.kind=mlp,lenet5", self.words("run", "x.toml", "model.kind=mlp,le"))
         self.assertEqual(self.words("run", "x.toml", "optimizer.nesterov=t"),
@@ -291,7 +291,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
         self.file(TINY)
         self.assertEqual(self.bash("perturb pla"), ["plan"])
         self.assertEqual(self.bash("perturb run ti"), ["tiny.toml"])
-        self.assertEqual(self.bash("perturb run tiny.toml optimizer.mo"), ["optimizer.momentum="])
+        self.assertEqual(self.bash("perturb run tiny.toml optimizer.mom"), ["optimizer.momentum="])
         # bash completes the word after '=' alone.
         self.assertEqual(self.bash("perturb run tiny.toml model.kind=len"), ["lenet5"])
 
