@@ -18,7 +18,8 @@ std::vector<std::string> differing(const std::vector<MetricSpec>& metrics,
                                    const std::vector<std::size_t>& chosen) {
   std::map<std::string, std::set<std::string>> values;
   for (const std::size_t metric : chosen) {
-    for (const auto& [name, value] : metrics[metric].parameters) values[name].insert(canonical(value));
+    for (const auto& [name, value] : metrics[metric].parameters)
+      values[name].insert(canonical(value));
   }
   std::vector<std::string> names;
   for (const auto& [name, levels] : values) {
