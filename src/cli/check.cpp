@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -29,6 +33,25 @@ std::string every_text(const Every& every) {
   return {};
 }
 
+/// A line a metric. Of one with more levels than a reader wants to see, measured alike, the first
+/// and how many there are.
+std::string metrics_text(const std::vector<MetricSpec>& metrics) {
+  constexpr std::ptrdiff_t kMostLevels = 10;
+  std::string all;
+  for (auto first = metrics.begin(); first != metrics.end();) {
+    const std::string every = every_text(first->every);
+    auto last = std::find_if(first, metrics.end(), [&](const MetricSpec& other) {
+      return other.kind != first->kind || every_text(other.every) != every;
+    });
+    const auto more = last - first - 1;
+    if (more < kMostLevels) last = first + 1;
+    all += fmt::format("  metric: {}{}, {}\n", printable(first->label),
+                       more < kMostLevels ? "" : fmt::format(" and {} more like it", more), every);
+    first = last;
+  }
+  return all;
+}
+
 std::string text(const Experiment& experiment, const ExperimentArguments& arguments,
                  const std::vector<LoadedPlugin>& plugins) {
   std::string all = fmt::format("{}: the file is right\n", printable(arguments.file.string()));
@@ -42,9 +65,7 @@ std::string text(const Experiment& experiment, const ExperimentArguments& argume
   for (const LoadedPlugin& loaded : plugins)
     all += fmt::format("  plugin: {}, sha256 {}\n", printable(loaded.file.path.string()),
                        loaded.file.digest.brief());
-  for (const MetricSpec& metric : experiment.metrics())
-    all += fmt::format("  metric: {}, {}\n", printable(metric.label), every_text(metric.every));
-  return all;
+  return all + metrics_text(experiment.metrics());
 }
 
 std::string json(const Loaded& loaded, const std::vector<LoadedPlugin>& loaded_plugins) {

@@ -34,6 +34,14 @@ std::string did_you_mean(const std::string& near) {
   return near.empty() ? "" : "did you mean \"" + near + "\"?";
 }
 
+/// The names, or the first of many.
+std::string listed(const std::vector<std::string>& names) {
+  constexpr std::size_t kMost = 20;
+  if (names.size() <= kMost) return fmt::format("{}", fmt::join(names, ", "));
+  return fmt::format("{} and {} more", fmt::join(names.begin(), names.begin() + kMost, ", "),
+                     names.size() - kMost);
+}
+
 /// Metrics that are measured at all, and where they stand in the experiment.
 class Labels {
  public:
@@ -55,8 +63,7 @@ class Labels {
   std::size_t at(const std::string& label) const {
     if (const auto place = find(label)) return *place;
     std::string advice = did_you_mean(nearest(label, names_));
-    if (advice.empty() && !names_.empty())
-      advice = fmt::format("it measures {}", fmt::join(names_, ", "));
+    if (advice.empty() && !names_.empty()) advice = "it measures " + listed(names_);
     throw Error(ExitCode::Usage, "the experiment does not measure \"" + label + "\"", advice);
   }
 
@@ -95,7 +102,7 @@ NoiseCurve curve_at(const Experiment& experiment, const std::string& name) {
     if (advice.empty())
       advice = names.empty()
                    ? R"([[metrics]] with kind = "noisy-accuracy", strength = [0, 0.1, 0.5] does)"
-                   : fmt::format("under noise it measures {}", fmt::join(names, ", "));
+                   : "under noise it measures " + listed(names);
     throw Error(ExitCode::Usage, "the experiment does not measure \"" + name + "\" under noise",
                 advice);
   }

@@ -30,6 +30,25 @@ when = "init"
 """
 
 
+# What some examples of the page measure needs another task.
+FIT = """
+[task]
+kind = "fit-discrete"
+[model]
+kind = "binomial"
+[data]
+kind = "histogram"
+"""
+GENERATOR = """
+[task]
+kind = "wgan"
+[model]
+kind = "generator"
+[data]
+kind = "four-gaussians"
+"""
+
+
 class Plot(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -90,7 +109,15 @@ class Plot(unittest.TestCase):
         self.assertEqual(kinds, set(re.findall(r"(?m)^## (.*)$", page)))
         text = BASE.replace('"mlp"', '"lenet5"').replace('"iris"', '"fashion-mnist"') + (
             "[[variations]]\noptimizer.momentum = [0.0, 0.9]\n[[metrics]]\nkind = \"weight-norm\"\n")
-        self.perturb("--json", text=text + "".join(examples))
+        others = {"loss-at": FIT, "point": GENERATOR, "traffic": GENERATOR}
+        for example in examples:
+            metrics = [metric["kind"] for metric in tomllib.loads(example).get("metrics", [])]
+            other = next((others[kind] for kind in metrics if kind in others), None)
+            if other is None:
+                text += example
+            else:
+                self.perturb("--json", text=other + example)
+        self.perturb("--json", text=text)
 
 
 if __name__ == "__main__":
