@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -9,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/experiment_arguments.h"
 #include "cli/wording.h"
+#include "perturb/report/metric_group.h"
 #include "perturb/report/table.h"
 
 namespace perturb {
@@ -33,21 +33,16 @@ std::string every_text(const Every& every) {
   return {};
 }
 
-/// A line a metric. Of one with more levels than a reader wants to see, measured alike, the first
-/// and how many there are.
+/// A line a metric.
 std::string metrics_text(const std::vector<MetricSpec>& metrics) {
-  constexpr std::ptrdiff_t kMostLevels = 10;
   std::string all;
-  for (auto first = metrics.begin(); first != metrics.end();) {
-    const std::string every = every_text(first->every);
-    auto last = std::find_if(first, metrics.end(), [&](const MetricSpec& other) {
-      return other.kind != first->kind || every_text(other.every) != every;
-    });
-    const auto more = last - first - 1;
-    if (more < kMostLevels) last = first + 1;
-    all += fmt::format("  metric: {}{}, {}\n", printable(first->label),
-                       more < kMostLevels ? "" : fmt::format(" and {} more like it", more), every);
-    first = last;
+  for (const MetricGroup& group : metric_groups(metrics)) {
+    const std::string more =
+        group.is_picture() ? fmt::format(" and {} more like it", group.count - 1) : "";
+    const std::size_t shown = group.is_picture() ? 1 : group.count;
+    for (std::size_t i = group.first; i < group.first + shown; ++i)
+      all += fmt::format("  metric: {}{}, {}\n", printable(metrics[i].label), more,
+                         every_text(metrics[i].every));
   }
   return all;
 }

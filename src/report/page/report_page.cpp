@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "perturb/report/metric_group.h"
 #include "perturb/report/report.h"
 #include "perturb/report/table.h"
 #include "report/figures.h"
@@ -57,14 +58,18 @@ HtmlTable table_of(const Summary& summary, const SummaryTable& table) {
   return all;
 }
 
-/// Every metric that is measured, what `show` shows first.
+/// Every metric that is measured and no part of a picture, what `show` shows first.
 std::vector<std::string> all_metrics(const Experiment& experiment, const At& place) {
   std::vector<std::string> labels;
   for (const Quantity& quantity : quantities(experiment, {}, place))
     labels.push_back(quantity.label);
-  for (const MetricSpec& metric : experiment.metrics()) {
-    if (metric.every.kind == Every::Kind::Never) continue;
-    if (std::ranges::find(labels, metric.label) == labels.end()) labels.push_back(metric.label);
+  for (const MetricGroup& group : metric_groups(experiment.metrics())) {
+    if (group.is_picture()) continue;
+    for (std::size_t i = group.first; i < group.first + group.count; ++i) {
+      const MetricSpec& metric = experiment.metrics()[i];
+      if (metric.every.kind == Every::Kind::Never) continue;
+      if (std::ranges::find(labels, metric.label) == labels.end()) labels.push_back(metric.label);
+    }
   }
   return labels;
 }
@@ -270,11 +275,18 @@ class Report {
 
   HtmlTable metrics() const {
     HtmlTable table{.columns = {{"metric"}, {"better"}, {"definition"}}};
-    for (const MetricSpec& metric : experiment_.metrics()) {
-      const char* better = metric.better == Better::Higher  ? "higher"
-                           : metric.better == Better::Lower ? "lower"
-                                                            : "neither";
-      table.rows.push_back({{metric.label, better, metric.definition().brief()}, ""});
+    const std::vector<MetricSpec>& metrics = experiment_.metrics();
+    for (const MetricGroup& group : metric_groups(metrics)) {
+      const std::size_t shown = group.is_picture() ? 1 : group.count;
+      for (std::size_t i = group.first; i < group.first + shown; ++i) {
+        const MetricSpec& metric = metrics[i];
+        const char* better = metric.better == Better::Higher  ? "higher"
+                             : metric.better == Better::Lower ? "lower"
+                                                              : "neither";
+        const std::string more =
+            group.is_picture() ? fmt::format(" and {} more like it", group.count - 1) : "";
+        table.rows.push_back({{metric.label + more, better, metric.definition().brief()}, ""});
+      }
     }
     return table;
   }
