@@ -43,6 +43,39 @@ TEST_CASE("a binomial fit ends where it should, in a local minimum or not") {
   CHECK(fitted("reverse-kl", 11) == doctest::Approx(0.9973).epsilon(0.0015));
 }
 
+/// The same mass for each of `bins`.
+class Uniform final : public Model {
+ public:
+  explicit Uniform(std::int64_t bins)
+      : masses_(at::full({bins}, 1.0 / static_cast<double>(bins))) {}
+  Tensor forward(const Tensor& inputs, Pass&) override {
+    return masses_.expand({inputs.size(0), -1});
+  }
+
+ private:
+  Tensor masses_;
+};
+
+TEST_CASE("the histogram's divergences from the uniform distribution are the reference's") {
+  Registries registries;
+  add_builtins(registries);
+  registries.models.add("uniform", [](const Condition&, const DataShape& shape) {
+    return std::make_unique<Uniform>(shape.classes);
+  });
+  const auto from_uniform = [&](const std::string& distance) {
+    const Declared trial(worms(distance, 11));
+    Condition condition = trial.assignment.trial.condition;
+    condition.set("model.kind", "uniform");
+    const auto task = registries.tasks.at("fit-discrete")(condition);
+    task->start({condition, trial.data, registries});
+    return task->evaluate(trial.data.test).at("loss");
+  };
+  CHECK(from_uniform("kl") == doctest::Approx(0.16362).epsilon(1e-4));
+  CHECK(from_uniform("reverse-kl") == doctest::Approx(0.19304).epsilon(1e-4));
+  CHECK(from_uniform("mean-kl") == doctest::Approx((0.16362 + 0.19304) / 2).epsilon(1e-4));
+  CHECK(from_uniform("wasserstein-mean") == doctest::Approx(0.064876).epsilon(1e-4));
+}
+
 /// The loss with p = `value`, by the metric.
 double loss_at(const std::string& distance, int total_count, double value) {
   const Declared trial(worms(distance, total_count,
