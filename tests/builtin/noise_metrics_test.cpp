@@ -44,7 +44,8 @@ std::map<std::string, double> values(const Declared& trial, Session& session) {
 
 struct Trained {
   explicit Trained(SpareThreads* threads = nullptr)
-      : trial(small_trial(kSweep)), session(trial.assignment, builtins(), trial.data, {.threads = threads}) {
+      : trial(small_trial(kSweep)),
+        session(trial.assignment, builtins(), trial.data, {.threads = threads}) {
     Progress progress;
     session.advance(20, progress);
   }

@@ -88,9 +88,9 @@ struct Stage {
   std::vector<std::size_t> trials;  ///< numbers of all that pass, each trial's first
   /// Of others that only begin like these: what is measured at step 0 is theirs, too.
   std::vector<std::size_t> beginners;
-  std::size_t heirs = 0;            ///< stages that go on from it
-  bool is_an_end = false;           ///< some trial ends at its end
-  bool draws = false;               ///< toward states of another trial
+  std::size_t heirs = 0;   ///< stages that go on from it
+  bool is_an_end = false;  ///< some trial ends at its end
+  bool draws = false;      ///< toward states of another trial
 
   Step steps() const { return end - begin; }
 };

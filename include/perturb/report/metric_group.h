@@ -1,5 +1,6 @@
-// Metrics that are levels of one: of a kind, measured alike, side by side in the file. Of a few each
-// is of interest by itself; of hundreds (the coordinates of points, a profile) only the picture.
+// Metrics that are levels of one: of a kind, measured alike, side by side in the file. Of a few
+// each is of interest by itself; of hundreds (the coordinates of points, a profile) only the
+// picture.
 #pragma once
 
 #include <cstddef>
