@@ -13,6 +13,7 @@ import pty
 import select
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import unittest
@@ -81,6 +82,23 @@ class ProgramTest(unittest.TestCase):
 
     def json(self, *arguments, **options):
         return json.loads(self.perturb(*arguments, "--json", **options).stdout)
+
+
+class PretendingTest(ProgramTest):
+    """With a training half that only pretends, and saves a few bytes for each state."""
+
+    def setUp(self):
+        super().setUp()
+        self.environment["PERTURB_TRAIN"] = os.environ["PERTURB_PRETEND"]
+        self.environment["PERTURB_PRETEND_SAVES"] = "1"
+
+    def ask(self, sql):
+        with sqlite3.connect(f"file:{self.folder / '.perturb' / 'results.db'}?mode=ro", uri=True) as db:
+            return db.execute(sql).fetchall()
+
+    def outcomes(self, experiment):
+        return self.ask("SELECT number, outcome, step FROM trials "
+                        f"WHERE experiment = '{experiment}' ORDER BY number")
 
 
 class Help(ProgramTest):

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import unittest
 
-from cli_test import LIMIT, PROGRAM, ProgramTest, needs_training
+from cli_test import LIMIT, PROGRAM, PretendingTest, ProgramTest, needs_training
 
 DONE, FAILED, USAGE, TERMINATED = 0, 1, 2, 143
 STEPS = 2 * -(-120 // 16)  # iris trains on 120 of its 150 rows
@@ -51,21 +51,11 @@ every = [0, 5]
 """
 
 
-class FromTest(ProgramTest):
+class FromTest(PretendingTest):
     def setUp(self):
         super().setUp()
-        self.environment["PERTURB_TRAIN"] = os.environ["PERTURB_PRETEND"]
-        self.environment["PERTURB_PRETEND_SAVES"] = "1"
         self.pretrain = self.file(PRETRAIN, "pretrain.toml")
         self.tune = self.file(TUNE, "tune.toml")
-
-    def ask(self, sql):
-        with sqlite3.connect(f"file:{self.folder / '.perturb' / 'results.db'}?mode=ro", uri=True) as db:
-            return db.execute(sql).fetchall()
-
-    def outcomes(self, experiment):
-        return self.ask("SELECT number, outcome, step FROM trials "
-                        f"WHERE experiment = '{experiment}' ORDER BY number")
 
 
 class Planned(FromTest):

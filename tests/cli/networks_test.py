@@ -9,7 +9,7 @@ import os
 import sqlite3
 import unittest
 
-from cli_test import ProgramTest, needs_training
+from cli_test import PretendingTest, ProgramTest, needs_training
 
 DONE, FAILED, USAGE = 0, 1, 2
 STEPS = 2 * -(-120 // 16)  # iris trains on 120 of its 150 rows
@@ -53,21 +53,11 @@ epochs = 3
 """
 
 
-class NetworksTest(ProgramTest):
+class NetworksTest(PretendingTest):
     def setUp(self):
         super().setUp()
-        self.environment["PERTURB_TRAIN"] = os.environ["PERTURB_PRETEND"]
-        self.environment["PERTURB_PRETEND_SAVES"] = "1"
         self.population = self.file(POPULATION, "population.toml")
         self.learner = self.file(LEARNER, "learner.toml")
-
-    def ask(self, sql):
-        with sqlite3.connect(f"file:{self.folder / '.perturb' / 'results.db'}?mode=ro", uri=True) as db:
-            return db.execute(sql).fetchall()
-
-    def outcomes(self, experiment):
-        return self.ask("SELECT number, outcome, step FROM trials "
-                        f"WHERE experiment = '{experiment}' ORDER BY number")
 
 
 class Planned(NetworksTest):
