@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """What transport costs: the Sinkhorn divergence against the same loop in plain PyTorch on matrices, and assignment
 against SciPy. One thread, processor time, in turn.
 
