@@ -36,6 +36,7 @@ class Adversarial final : public Generative {
     } else {
       critic_->to(ingredients.data.train.inputs().device());
     }
+    evaluation_seed_ = static_cast<std::uint64_t>(condition.integer("seeds.sample"));
     enter(0, condition);
     return models;
   }
@@ -67,7 +68,7 @@ class Adversarial final : public Generative {
   /// is state, by the sliced distance.
   Scores evaluate(const ExampleSet& examples) override {
     const at::NoGradGuard no_gradients;
-    Random noise(sample_seed_, "evaluation/noise");
+    Random noise(evaluation_seed_, "evaluation/noise");
     const auto fake = samples(examples.size(), noise);
     const auto real = examples.range(0, examples.size()).inputs.flatten(1);
     if (life_ == CriticLife::Fresh)
@@ -100,6 +101,7 @@ class Adversarial final : public Generative {
   std::uint64_t step_ = 0;
   std::uint64_t noise_seed_ = 0;
   std::uint64_t sample_seed_ = 0;
+  std::uint64_t evaluation_seed_ = 0;  ///< of the whole run: scores depend on the state alone
 };
 
 template <CriticLife life>

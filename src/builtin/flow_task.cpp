@@ -53,8 +53,14 @@ FlowMatching::FlowMatching(const Condition& condition)
       sigma_(condition.number("task.sigma")),
       source_std_(condition.number("task.source_std")),
       ema_(condition.number("task.ema")),
-      noise_seed_(seed(condition, "seeds.noise")),
-      sample_seed_(seed(condition, "seeds.sample")) {}
+      sample_seed_(seed(condition, "seeds.sample")) {
+  enter(0, condition);
+}
+
+void FlowMatching::enter(std::int64_t step, const Condition& condition) {
+  step_ = static_cast<std::uint64_t>(step);
+  noise_seed_ = seed(condition, "seeds.noise");
+}
 
 std::vector<Model*> FlowMatching::start(const Ingredients& ingredients) {
   const auto& [condition, data, registries] = ingredients;
@@ -108,15 +114,16 @@ Tensor FlowMatching::step(const Examples& batch, Pass& pass) {
 Tensor FlowMatching::loss(const Examples& batch, Pass& pass) {
   auto x1 = batch.inputs;
   const auto shape = x1.sizes().vec();
-  auto sources = pass.random("flow/source");
-  auto moments = pass.random("flow/times");
+  const auto address = pass.is_training() ? step_ : 0;
+  Random sources(noise_seed_, "flow/source", address);
+  Random moments(noise_seed_, "flow/times", address);
   auto x0 = fixed_noise_ ? fixed_source(batch.targets) : draw_normal(sources, shape);
   x0 = x0.mul_(source_std_).to(x1.device());
   if (optimal_transport_) x1 = x1.index_select(0, weights::nearest_pairs(x0, x1));
   const auto times = weights::draw_times(moments, times_, x1.size(0)).to(x1.device());
   auto noise = at::zeros_like(x1);
   if (sigma_ > 0) {
-    auto off = pass.random("flow/sigma");
+    Random off(noise_seed_, "flow/sigma", address);
     noise = draw_normal(off, shape).to(x1.device());
   }
   const auto there = weights::on_the_path(x0, x1, times, noise, sigma_);

@@ -22,8 +22,9 @@ class FlowMatching final : public Task {
   explicit FlowMatching(const Condition& condition);
 
   std::vector<Model*> start(const Ingredients& ingredients) override;
+  void enter(std::int64_t step, const Condition& condition) override;
   Tensor step(const Examples& batch, Pass& pass) override;
-  /// Draws what it needs from the pass: in evaluation, always the same.
+  /// In evaluation, noise and times are step 0's.
   Tensor loss(const Examples& batch, Pass& pass) override;
   /// "loss", at equally spaced times of each example's path.
   Scores evaluate(const ExampleSet& examples) override;
@@ -54,8 +55,9 @@ class FlowMatching final : public Task {
   double sigma_;
   double source_std_;
   double ema_;
-  std::uint64_t noise_seed_;
-  std::uint64_t sample_seed_;
+  std::uint64_t sample_seed_;  ///< of the whole run: what is scored depends on the state alone
+  std::uint64_t step_ = 0;
+  std::uint64_t noise_seed_ = 0;
 
   std::unique_ptr<Model> model_;
   Tensor average_;  ///< of the parameters, flat: a buffer of the model; undefined without one

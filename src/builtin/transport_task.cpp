@@ -49,6 +49,7 @@ class Transport final : public Generative {
     critic_->carry_in(model());
     if (condition.text("task.target") != "data")
       virtual_.emplace(condition, data.train, data.shape.classes);
+    evaluation_seed_ = static_cast<std::uint64_t>(condition.integer("seeds.sample"));
     enter(0, condition);
     return models;
   }
@@ -80,7 +81,7 @@ class Transport final : public Generative {
   /// The divergence of as many samples from the examples.
   Scores evaluate(const ExampleSet& examples) override {
     const at::NoGradGuard no_gradients;
-    Random noise(sample_seed_, "evaluation/noise");
+    Random noise(evaluation_seed_, "evaluation/noise");
     const auto points = samples(examples.size(), noise);
     const auto others = examples.range(0, examples.size()).inputs.flatten(1);
     const auto found = transport::sinkhorn_divergence({points, {}}, {others, {}}, options_);
@@ -163,6 +164,7 @@ class Transport final : public Generative {
   std::int64_t step_ = 0;
   std::uint64_t noise_seed_ = 0;
   std::uint64_t sample_seed_ = 0;
+  std::uint64_t evaluation_seed_ = 0;  ///< of the whole run: scores depend on the state alone
 };
 
 }  // namespace

@@ -339,7 +339,7 @@ Component flow_matching() {
       .help =
           "A field that carries noise to the examples along straight paths: mean squared error "
           "against x1 - x0 at x = (1 - t) x0 + t x1 + sigma eps. What is drawn in a step comes "
-          "from seeds.dropout; source and eps are normal.",
+          "from seeds.noise; source and eps are normal.",
       .parameters =
           {
               {
@@ -377,8 +377,8 @@ Component flow_matching() {
                   .name = "fixed_noise",
                   .type = Type::Bool,
                   .fallback = false,
-                  .help = "Every example has one x0 for the whole training, from seeds.noise, "
-                          "instead of a fresh one each step.",
+                  .help = "Every example has one x0 for the whole training instead of a fresh one "
+                          "each step.",
               },
               {
                   .name = "ema",
@@ -391,6 +391,7 @@ Component flow_matching() {
                   .below_most = true,
               },
           },
+      .revision = 2,  // draws from seeds.noise
       .has = {Feature::Weights, Feature::Gradients, Feature::Activations, Feature::Examples,
               Feature::Loss, Feature::Networks},
   };
