@@ -33,17 +33,15 @@ std::string key_of(const Condition& condition) {
 
 }  // namespace
 
-std::shared_ptr<const Dataset> DataCache::get(const Assignment& assignment, const Blobs* blobs) {
-  const auto& condition = assignment.trial.start();
-  if (!assignment.population) return get(condition);
+std::shared_ptr<const Dataset> DataCache::get(const Condition& condition,
+                                              const TrainedNetworks& networks, const Blobs* blobs) {
   auto key = key_of(condition);
-  for (const auto& network : assignment.population->networks) key += framed(network.state.hex());
-  auto theirs = assignment.population->start;
+  for (const auto& network : networks.networks) key += framed(network.state.hex());
+  auto theirs = networks.start;
   theirs.set("train.device", condition.at("train.device"));
   const auto learnt = get(theirs);
-  return get(key, condition, [&] {
-    return load_networks(*assignment.population, condition, learnt, registries_, blobs);
-  });
+  return get(key, condition,
+             [&] { return load_networks(networks, condition, learnt, registries_, blobs); });
 }
 
 std::shared_ptr<const Dataset> DataCache::get(const Condition& condition) {
@@ -61,6 +59,9 @@ std::shared_ptr<const Dataset> DataCache::get(const std::string& key, const Cond
   auto data = load();
   const auto wanted = condition.integer("data.train_examples");
   if (wanted > 0 && wanted < data.train.size()) data.train = data.train.first(wanted);
+  const auto* tested = condition.find("data.test_examples");
+  if (tested && tested->as_int() > 0 && tested->as_int() < data.test.size())
+    data.test = data.test.first(tested->as_int());
   const c10::Device device(condition.text("train.device"));
   auto shared = std::make_shared<const Dataset>(
       Dataset{data.shape, data.train.to(device), data.test.to(device), data.population});

@@ -23,12 +23,16 @@ class DataCache {
   DataCache(const Registries& registries, std::vector<std::filesystem::path> folders)
       : registries_(registries), folders_(std::move(folders)) {}
 
-  /// The data set of the assignment's trial, on its device. Blocks while it is being loaded.
-  /// `blobs` has the networks, where they are the examples. Throws Error(Store) where one of them
-  /// cannot be read.
-  std::shared_ptr<const Dataset> get(const Assignment& assignment, const Blobs* blobs);
-  /// The same for a condition whose examples are no networks.
+  /// The data set of a condition, on its device. Blocks while it is being loaded.
   std::shared_ptr<const Dataset> get(const Condition& condition);
+  /// The same where the examples are networks, which `blobs` has. Throws Error(Store) where one of
+  /// them cannot be read.
+  std::shared_ptr<const Dataset> get(const Condition& condition, const TrainedNetworks& networks,
+                                     const Blobs* blobs);
+  std::shared_ptr<const Dataset> get(const Assignment& assignment, const Blobs* blobs) {
+    const auto& condition = assignment.trial.start();
+    return assignment.population ? get(condition, *assignment.population, blobs) : get(condition);
+  }
 
  private:
   std::shared_ptr<const Dataset> get(const std::string& key, const Condition& condition,

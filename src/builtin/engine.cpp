@@ -10,6 +10,7 @@
 #include <torch/version.h>
 
 #include "builtin/data_cache.h"
+#include "builtin/generated_network.h"
 #include "builtin/numerics.h"
 #include "perturb/builtin/builtins.h"
 #include "perturb/core/error.h"
@@ -38,6 +39,13 @@ class LibTorchEngine final : public Engine {
         handover_(options.memory),
         threads_(options.threads) {
     if (!options.store.empty()) blobs_.emplace(options.store);
+    generate_ = [this](const Ancestor& from, const std::string& device) {
+      auto condition = from.start;
+      condition.set("train.device", Value(device));
+      const auto* blobs = blobs_ ? &*blobs_ : nullptr;
+      return generated_network(from, *data_.get(condition, from.learnt_from, blobs), registries_,
+                               blobs);
+    };
     keep_memory();
     add_builtins(registries_);
     if (options.extend) options.extend(registries_);
@@ -55,6 +63,7 @@ class LibTorchEngine final : public Engine {
                        {.registries = registries_,
                         .data = data_.get(assignment, blobs_ ? &*blobs_ : nullptr),
                         .blobs = blobs_ ? &*blobs_ : nullptr,
+                        .generate = &generate_,
                         .handover = &handover_,
                         .threads = &threads_,
                         .report = report});
@@ -81,6 +90,7 @@ class LibTorchEngine final : public Engine {
   Registries registries_;
   DataCache data_;
   std::optional<Blobs> blobs_;
+  Generate generate_;
   Handover handover_;
   SpareThreads threads_;
 };

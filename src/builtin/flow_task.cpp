@@ -168,7 +168,7 @@ Tensor FlowMatching::generate(const Generation& how) {
     offset += size;
   }
   std::vector<std::int64_t> numbers;
-  for (std::int64_t i = 0; i < how.count; ++i) numbers.push_back(i);
+  for (std::int64_t i = 0; i < how.count; ++i) numbers.push_back(how.first + i);
   const auto& device = model_->parameters().front().tensor.device();
   const auto x0 =
       rows_of_noise(sample_seed_, "flow/generated", numbers, data_->shape.input[0]).to(device) *

@@ -30,6 +30,7 @@ class FlowMatching final : public Task {
   Scores evaluate(const ExampleSet& examples) override;
 
   struct Generation {
+    std::int64_t first = 0;  ///< number of the first one
     std::int64_t count = 100;
     std::string sampler = "euler";  ///< or midpoint, rk4, adaptive
     std::int64_t steps = 100;       ///< not of adaptive

@@ -61,7 +61,8 @@ Tensor networks(const Wanted& wanted, FlowMatching& flow) {
   const auto n = originals.size(0);
   if (wanted.of == "generated")
     return population.as_parameters(
-        flow.generate({wanted.count, wanted.sampler, wanted.steps}).cpu());
+        flow.generate({.count = wanted.count, .sampler = wanted.sampler, .steps = wanted.steps})
+            .cpu());
   if (wanted.of == "originals") return originals;
   if (wanted.of == "held-out")
     return population.networks.narrow(0, n, population.networks.size(0) - n);

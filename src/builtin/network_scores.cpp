@@ -29,14 +29,12 @@ NetworkScores::Score NetworkScores::score(const Tensor& parameters, const Tensor
   return scored();
 }
 
-NetworkScores::Score NetworkScores::recalibrated(const Tensor& parameters) {
+void NetworkScores::recalibrate(const Tensor& parameters) {
   const at::NoGradGuard no_gradients;
   state_.parameters().copy_(parameters);
-  if (state_.buffers().numel() > 0) {
-    const auto found = statistics();
-    state_.buffers().copy_(found);
-  }
-  return scored();
+  if (state_.buffers().numel() == 0) return;
+  const auto found = statistics();
+  state_.buffers().copy_(found);
 }
 
 Tensor NetworkScores::statistics() {
@@ -59,6 +57,7 @@ Tensor NetworkScores::statistics() {
 }
 
 NetworkScores::Score NetworkScores::scored() {
+  const at::NoGradGuard no_gradients;
   std::vector<Tensor> wrong;
   each_batch(population_.data->test, [&](const Examples& batch) {
     auto pass = Pass::evaluation();

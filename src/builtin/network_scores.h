@@ -26,9 +26,14 @@ class NetworkScores {
   Score score(const Tensor& parameters, const Tensor& buffers);
   /// With running statistics that fit it: the plain averages over one pass over the training
   /// examples in training mode, in batches as the population's. Never of test examples.
-  Score recalibrated(const Tensor& parameters);
-  /// The running statistics that were used last.
-  const Tensor& buffers() const { return state_.buffers(); }
+  Score recalibrated(const Tensor& parameters) {
+    recalibrate(parameters);
+    return scored();
+  }
+  /// The same without a score.
+  void recalibrate(const Tensor& parameters);
+  /// The network that was scored or recalibrated last.
+  const FlatState& state() const { return state_; }
 
  private:
   Tensor statistics();

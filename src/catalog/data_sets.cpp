@@ -187,6 +187,16 @@ std::vector<Parameter> transforms() {
   deviation.above_least = true;
   return {
       {
+          .name = "test_examples",
+          .type = Type::Int,
+          .fallback = 0,
+          .help = "Test on the first so many test examples only; 0 means all of them.",
+          .unit = "examples",
+          .least = 0,
+          .most = kMostExamples,
+          .neutral = 0,
+      },
+      {
           .name = "resize",
           .type = Type::Int,
           .fallback = 0,

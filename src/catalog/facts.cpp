@@ -158,6 +158,8 @@ DataFacts of_kind(const Condition& condition, const DataOptions& options, Digest
 DataFacts limited(DataFacts facts, const Condition& condition) {
   const std::int64_t limit = condition.integer("data.train_examples");
   if (limit > 0) facts.train = std::min(facts.train, limit);
+  const Value* tested = condition.find("data.test_examples");
+  if (tested && tested->as_int() > 0) facts.test = std::min(facts.test, tested->as_int());
   return facts;
 }
 

@@ -95,7 +95,8 @@ std::vector<Parameter> with_start(std::vector<Parameter> own) {
       .fallback = "",
       .help = "Start with what another experiment's matching control trained: { experiment = "
               "\"x.toml\" }. at: \"end\", a step, or { epochs = n }; select: values of what "
-              "varies there, where they are not the same here.",
+              "varies there, where they are not the same here; generated = true: not that "
+              "state, but network number seeds.init of those which it generates.",
       .neutral = "",
   });
   return parameters;

@@ -113,10 +113,18 @@ class Audit {
     return whole;
   }
 
-  /// The checkpoint with what the trial begins with, where that is another experiment's. It is not
-  /// trained again: an audit of that experiment does so.
-  std::optional<Digest> inherited(const Trial& trial) const {
-    return trial.from ? std::optional(inherited(trial.from->state)) : std::nullopt;
+  /// What the trial begins with, where that is another experiment's. It is not trained again: an
+  /// audit of that experiment does so.
+  std::optional<Ancestor> inherited(const Trial& trial) const {
+    if (!trial.from) return std::nullopt;
+    Ancestor from = experiment_.ancestor(*trial.from);
+    from.blob = inherited(from.state);
+    inherit(from.learnt_from);
+    return from;
+  }
+
+  void inherit(TrainedNetworks& population) const {
+    for (auto& network : population.networks) network.blob = inherited(network.state);
   }
 
   Digest inherited(const Digest& state) const {
@@ -133,9 +141,8 @@ class Audit {
   }
 
   void begin(Assignment& assignment, const Trial& trial) const {
-    if (assignment.from) assignment.from->blob = inherited(trial);
-    if (!assignment.population) return;
-    for (auto& network : assignment.population->networks) network.blob = inherited(network.state);
+    assignment.from = inherited(trial);
+    if (assignment.population) inherit(*assignment.population);
   }
 
   /// The controls that the trials are compared with, each up to the last state that one is, from

@@ -150,24 +150,6 @@ MetricSpec metric_of(const Json& json) {
   return metric;
 }
 
-Json json_of(const Reference& reference) {
-  return {{"step", reference.step},
-          {"state", reference.state.hex()},
-          {"blob", reference.blob ? Json(reference.blob->hex()) : Json()},
-          {"start", json_of(reference.start)},
-          {"from", reference.from ? Json(reference.from->hex()) : Json()}};
-}
-
-Reference reference_of(const Json& json) {
-  Reference reference;
-  reference.step = json.at("step");
-  reference.state = digest_of(json.at("state"));
-  if (!json.at("blob").is_null()) reference.blob = digest_of(json.at("blob"));
-  reference.start = condition_of(json.at("start"));
-  if (!json.at("from").is_null()) reference.from = digest_of(json.at("from"));
-  return reference;
-}
-
 Json json_of(const TrainedNetworks& population) {
   Json networks = Json::array();
   for (const auto& [state, blob] : population.networks)
@@ -183,6 +165,47 @@ TrainedNetworks networks_of(const Json& json) {
     if (!network.at(1).is_null()) one.blob = digest_of(network.at(1));
   }
   return population;
+}
+
+Json json_of(const Ancestor& from) {
+  Json json = {{"step", from.step},
+               {"state", from.state.hex()},
+               {"blob", from.blob ? Json(from.blob->hex()) : Json()},
+               {"start", json_of(from.start)}};
+  if (!from.generated) return json;
+  json["generated"] = *from.generated;
+  json["learnt_from"] = json_of(from.learnt_from);
+  return json;
+}
+
+Ancestor ancestor_of(const Json& json) {
+  Ancestor from;
+  from.step = json.at("step");
+  from.state = digest_of(json.at("state"));
+  if (!json.at("blob").is_null()) from.blob = digest_of(json.at("blob"));
+  from.start = condition_of(json.at("start"));
+  if (!json.contains("generated")) return from;
+  from.generated = json.at("generated").get<std::int64_t>();
+  from.learnt_from = networks_of(json.at("learnt_from"));
+  return from;
+}
+
+Json json_of(const Reference& reference) {
+  return {{"step", reference.step},
+          {"state", reference.state.hex()},
+          {"blob", reference.blob ? Json(reference.blob->hex()) : Json()},
+          {"start", json_of(reference.start)},
+          {"from", reference.from ? json_of(*reference.from) : Json()}};
+}
+
+Reference reference_of(const Json& json) {
+  Reference reference;
+  reference.step = json.at("step");
+  reference.state = digest_of(json.at("state"));
+  if (!json.at("blob").is_null()) reference.blob = digest_of(json.at("blob"));
+  reference.start = condition_of(json.at("start"));
+  if (!json.at("from").is_null()) reference.from = ancestor_of(json.at("from"));
+  return reference;
 }
 
 Json json_of(const Measurement& m) {
@@ -204,9 +227,16 @@ Measurement measurement_of(const Json& json) {
 
 }  // namespace
 
+Digest Beginning::identity() const {
+  if (!generated) return state;
+  return sha256("perturb-generated-1" + framed(state.hex()) + framed(std::to_string(*generated)));
+}
+
 std::vector<Predecessor> Trial::inherited() const {
   std::vector<Predecessor> all;
   if (from) all.push_back(*from);
+  if (from && from->learnt_from)
+    all.insert(all.end(), from->learnt_from->begin(), from->learnt_from->end());
   if (networks) all.insert(all.end(), networks->begin(), networks->end());
   return all;
 }
@@ -268,7 +298,7 @@ Assignment assignment_from_json(std::string_view text) {
     if (!json.at("checkpoint").is_null()) out.checkpoint = digest_of(json.at("checkpoint"));
     out.last = digest_of(json.at("last"));
     out.heirs = json.at("heirs");
-    if (!json.at("from").is_null()) out.from = reference_of(json.at("from"));
+    if (!json.at("from").is_null()) out.from = ancestor_of(json.at("from"));
     if (!json.at("population").is_null()) out.population = networks_of(json.at("population"));
     out.refused = json.at("refused");
     for (const auto& metric : json.at("metrics")) out.metrics.push_back(metric_of(metric));

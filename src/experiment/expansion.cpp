@@ -194,9 +194,9 @@ Trial Experiment::State::trial(std::size_t variation, std::size_t number) const 
   out.timeline = timeline(out.condition, out.operations);
   for (auto& stretch : out.timeline.stretches) resolve_weights(stretch.condition);
   resolve_horizon(out.timeline);
-  out.from = predecessor(out.condition, out.start());
+  out.from = beginning(out.condition, out.start());
   std::optional<Digest> begun;
-  if (out.from) begun = out.from->state;
+  if (out.from) begun = out.from->identity();
   out.networks = networks(out.start());
   out.past = identity.past(out.timeline, data_facts(out.start()).digest, begun);
   out.id = trial_digest(out.timeline, out.past);

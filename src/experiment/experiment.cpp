@@ -275,7 +275,7 @@ std::map<std::string, std::string> Experiment::ingredients(const Trial& trial) c
     if (kind) add_version(section.family, kind->as_string());
   }
   for (const auto& operation : trial.operations) add_version(Family::Intervention, operation.kind);
-  if (trial.from) all["model.from, the state that it begins with"] = trial.from->state.hex();
+  if (trial.from) all["model.from, the state that it begins with"] = trial.from->identity().hex();
   const auto* asked = trial.condition.find("schedule.horizon");
   const auto* resolved = start.find("schedule.horizon");
   if (asked && resolved && *asked != *resolved)
@@ -374,6 +374,24 @@ std::vector<Step> Experiment::saves(const Trial& trial) const {
   return steps;
 }
 
+TrainedNetworks Experiment::trained(const std::vector<Predecessor>& networks) const {
+  const auto& first = networks.front();
+  TrainedNetworks out{others()[first.other].experiment->trial(first.trial).start(), {}};
+  for (const auto& network : networks) out.networks.push_back({network.state, {}});
+  return out;
+}
+
+Ancestor Experiment::ancestor(const Beginning& from) const {
+  Ancestor out{.step = from.step,
+               .state = from.state,
+               .blob = {},
+               .start = others()[from.other].experiment->trial(from.trial).start(),
+               .generated = from.generated,
+               .learnt_from = {}};
+  if (from.learnt_from) out.learnt_from = trained(*from.learnt_from);
+  return out;
+}
+
 Assignment Experiment::assignment(std::size_t number) const {
   Assignment out;
   out.trial = trial(number);
@@ -381,16 +399,9 @@ Assignment Experiment::assignment(std::size_t number) const {
   out.end = end(out.trial);
   out.start = out.trial.state(0);
   out.last = out.trial.state(out.end);
-  if (out.trial.from) {
-    const auto& [other, theirs, step, state] = *out.trial.from;
-    out.from = Reference{step, state, {}, others()[other].experiment->trial(theirs).start(), {}};
-  }
-  if (out.trial.networks && !out.trial.networks->empty()) {
-    const auto& networks = *out.trial.networks;
-    const auto& [other, theirs, step, state] = networks.front();
-    out.population = TrainedNetworks{others()[other].experiment->trial(theirs).start(), {}};
-    for (const auto& network : networks) out.population->networks.push_back({network.state, {}});
-  }
+  if (out.trial.from) out.from = ancestor(*out.trial.from);
+  if (out.trial.networks && !out.trial.networks->empty())
+    out.population = trained(*out.trial.networks);
   out.metrics = metrics();
   out.measurements = measurements(out.trial);
   for (auto& m : out.measurements) m.state = out.trial.state(m.step);

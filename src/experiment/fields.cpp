@@ -258,14 +258,17 @@ std::optional<Value> reference(const Node& node, const std::string& path,
       } else {
         good = false;
       }
-    } else if (key == "experiment" || key == "at" || key == "select") {
+    } else if (key == "generated" && value.kind == Node::Kind::Bool) {
+      if (value.boolean) out["generated"] = true;
+    } else if (key == "experiment" || key == "at" || key == "select" || key == "generated") {
       wrong(value.place, fmt::format("\"{}.{}\" cannot be {}", path, key, name_of(value.kind)),
-            key == "at"       ? "it is \"end\", a step, or { epochs = n }"
-            : key == "select" ? "it is a table of condition keys and values"
-                              : "it is the name of an experiment file");
+            key == "at"          ? "it is \"end\", a step, or { epochs = n }"
+            : key == "select"    ? "it is a table of condition keys and values"
+            : key == "generated" ? "it is true or false: which network is what seeds.init says"
+                                 : "it is the name of an experiment file");
     } else {
       wrong(place, fmt::format("unknown key \"{}.{}\"", path, key),
-            suggestion(key, {"experiment", "at", "select"}));
+            suggestion(key, {"experiment", "at", "select", "generated"}));
     }
   }
   if (good && !out.contains("experiment")) {

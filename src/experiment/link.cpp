@@ -82,6 +82,7 @@ Link::Link(const std::string& reference, std::size_t other,
   const auto& at = json.at("at");
   if (at.is_number()) step_ = at.get<Step>();
   if (at.is_object()) epochs_ = at.at("epochs").get<std::int64_t>();
+  generated_ = json.value("generated", false);
   if (json.contains("select")) {
     for (const auto& [path, value] : json.at("select").items()) select_[path] = value_of(value);
   }

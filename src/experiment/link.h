@@ -49,6 +49,9 @@ class Link {
   /// Of a selection that leaves none, or has a value that nothing has; the message empty otherwise.
   std::pair<std::string, std::string> wrong_values() const;
 
+  /// Whether a network is meant that the state generates, instead of the state.
+  bool generated() const { return generated_; }
+
   /// The state of that variation's control which is meant.
   Predecessor predecessor(std::size_t variation) const;
 
@@ -66,6 +69,7 @@ class Link {
   std::shared_ptr<const Experiment> experiment_;
   std::optional<Step> step_;            ///< said so
   std::optional<std::int64_t> epochs_;  ///< said so; neither: at the end
+  bool generated_ = false;
   std::map<std::string, Value> select_;
   std::vector<std::string> varied_;
   std::unordered_map<std::string, std::size_t> places_;  ///< variations by the values of varied_

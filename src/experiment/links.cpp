@@ -102,6 +102,11 @@ void Experiment::State::open_link(const std::string& reference, const Place& pla
   auto link = std::make_unique<Link>(reference, *other, others[*other].experiment);
   if (auto [message, advice] = link->wrong_selection(); !message.empty())
     problems.error(place, std::move(message), std::move(advice));
+  if (link->generated()) {
+    // What is generated needs the networks as well that generating was learnt from.
+    const auto& theirs = link->experiment().others();
+    for (const auto& [file, experiment] : theirs) open_other(file, place, read, problems);
+  }
   links.emplace(reference, std::move(link));
 }
 
@@ -183,12 +188,32 @@ void Experiment::State::check_link(const std::string& reference, const Place& pl
                                there.name(), from.step, end),
                    "choose an earlier one with at, or train it longer there: train.epochs");
   }
-  if (const auto why = misfit(*schema, own, control.start()); !why.empty()) {
-    problems.error(place,
-                   fmt::format("model \"{}\" cannot begin with what \"{}\" trained: {}",
-                               own.text("model.kind"), there.name(), why),
-                   "both need the same [model]");
+  check_fit(link, from, place, own, problems);
+}
+
+void Experiment::State::check_fit(const Link& link, const Predecessor& from, const Place& place,
+                                  const Condition& own, Problems& problems) const {
+  const auto& there = link.experiment();
+  auto start = there.trial(from.trial).start();
+  const auto* task = schema->find(Family::Task, start.text("task.kind"));
+  const bool generates = task && std::ranges::count(task->has, Feature::Networks) > 0;
+  if (link.generated()) {
+    const auto networks = learnt_from(from);
+    if (!generates || !networks)
+      return problems.error(place,
+                            fmt::format("what \"{}\" trained generates no networks", there.name()),
+                            "generated = true is for task \"flow-matching\" over networks");
+    start = others[networks->front().other].experiment->trial(networks->front().trial).start();
   }
+  const auto why = misfit(*schema, own, start);
+  if (why.empty()) return;
+  problems.error(
+      place,
+      fmt::format("model \"{}\" cannot begin with what \"{}\" {}: {}", own.text("model.kind"),
+                  there.name(), link.generated() ? "generates" : "trained", why),
+      generates && !link.generated()
+          ? "with generated = true it begins with a network that was generated"
+          : "both need the same [model]");
 }
 
 const Experiment::State::Selected* Experiment::State::selected_by(const Condition& start) const {
@@ -263,14 +288,37 @@ void Experiment::State::check_set_networks(const Entered& entered, const Conditi
   }
 }
 
-std::optional<Predecessor> Experiment::State::predecessor(const Condition& variation,
-                                                          const Condition& start) const {
+std::shared_ptr<const std::vector<Predecessor>> Experiment::State::learnt_from(
+    const Predecessor& state) const {
+  const auto& there = *others[state.other].experiment;
+  const auto networks = there.trial(state.trial).networks;
+  if (!networks || networks->empty()) return nullptr;
+  const std::lock_guard lock(learnt_mutex);
+  auto& own = learnt[networks];
+  if (own) return own;
+  const auto& file = there.others()[networks->front().other].file;
+  const auto other = std::find_if(others.begin(), others.end(),
+                                  [&](const OtherExperiment& one) { return one.file == file; });
+  if (other == others.end()) return nullptr;
+  auto among_ours = std::make_shared<std::vector<Predecessor>>(*networks);
+  for (auto& network : *among_ours)
+    network.other = static_cast<std::size_t>(other - others.begin());
+  own = std::move(among_ours);
+  return own;
+}
+
+std::optional<Beginning> Experiment::State::beginning(const Condition& variation,
+                                                      const Condition& start) const {
   const auto* from = links.empty() ? nullptr : start.find(kFrom);
   if (!from || from->as_string().empty()) return std::nullopt;
   const auto& link = *links.at(from->as_string());
   const auto found = link.variation(variation);
   if (!found) throw Error(ExitCode::Bug, "a trial goes on from one that there is not");
-  return link.predecessor(*found);
+  Beginning out{link.predecessor(*found), {}, {}};
+  if (!link.generated()) return out;
+  out.generated = start.integer("seeds.init");
+  out.learnt_from = learnt_from(out);
+  return out;
 }
 
 }  // namespace perturb

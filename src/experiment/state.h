@@ -107,9 +107,9 @@ struct Experiment::State {
   /// Operations that draw toward another trial name it by its id, which is part of what they are.
   void draw(Trial& trial) const;
 
-  /// The state that a trial begins with which has this in force at step 0. Matched by what the
-  /// variation itself has: an intervention goes on from the same network as its control.
-  std::optional<Predecessor> predecessor(const Condition& variation, const Condition& start) const;
+  /// What a trial begins with which has this in force at step 0. Matched by what the variation
+  /// itself has: an intervention goes on from the same network as its control.
+  std::optional<Beginning> beginning(const Condition& variation, const Condition& start) const;
 
   /// The networks that are the data of this condition; null where its data are others. None while
   /// something is wrong with the selection, which check_links says.
@@ -143,6 +143,16 @@ struct Experiment::State {
   /// Of the networks that are the data of this condition; null where its data are others.
   const Selected* selected_by(const Condition& start) const;
 
+  mutable std::mutex learnt_mutex;
+  /// Networks that other experiments learn from, as these have them and as this one does.
+  mutable std::map<std::shared_ptr<const std::vector<Predecessor>>,
+                   std::shared_ptr<const std::vector<Predecessor>>>
+      learnt;
+
+  /// The networks that the state was learnt from, among the others of this experiment; null if it
+  /// was from other examples.
+  std::shared_ptr<const std::vector<Predecessor>> learnt_from(const Predecessor& state) const;
+
   /// Reads the experiments that are referred to.
   void open_links(const ExperimentLookup& read, Problems& problems);
 
@@ -162,6 +172,10 @@ struct Experiment::State {
 
   void check_link(const std::string& reference, const Place& place, const Condition& own,
                   Problems& problems) const;
+
+  /// Whether the model of `own` can begin with what that trial has left, or generates.
+  void check_fit(const Link& link, const Predecessor& from, const Place& place,
+                 const Condition& own, Problems& problems) const;
 
   /// Whether networks that are data are there, and are of one kind.
   void check_networks(const Selected& chosen, const Place& place, Problems& problems) const;

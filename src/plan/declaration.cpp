@@ -56,8 +56,10 @@ std::vector<Digest> needs(const Experiment& experiment) {
   for (std::size_t number = 0; number < experiment.trials(); ++number) {
     const Trial trial = experiment.trial(number);
     if (trial.from) states.insert(trial.from->state);
-    if (!trial.networks || !data_sets.insert(trial.networks).second) continue;
-    for (const Predecessor& network : *trial.networks) states.insert(network.state);
+    for (const auto& networks : {trial.networks, trial.from ? trial.from->learnt_from : nullptr}) {
+      if (!networks || !data_sets.insert(networks).second) continue;
+      for (const Predecessor& network : *networks) states.insert(network.state);
+    }
   }
   return {states.begin(), states.end()};
 }

@@ -29,14 +29,14 @@ std::string name_of(const Experiment& experiment, const Trial& trial, std::size_
 
 bool failed(Outcome outcome) { return outcome != Outcome::Done && outcome != Outcome::Interrupted; }
 
-void say_lacking(const Experiment& experiment, const Store& store, bool is_example,
+/// `role`: what the state is to whoever lacks it.
+void say_lacking(const Experiment& experiment, const Store& store, const char* role,
                  Inherited& inherited) {
   const Predecessor& from = inherited.from;
   const Experiment& other = *experiment.others()[from.other].experiment;
   const Trial trial = other.trial(from.trial);
-  inherited.lacking = fmt::format("{} step {} of {}, which ",
-                                  is_example ? "one of its examples is" : "it begins with",
-                                  from.step, name_of(other, trial, from.trial));
+  inherited.lacking =
+      fmt::format("{} step {} of {}, which ", role, from.step, name_of(other, trial, from.trial));
   const auto known = store.known({trial.id}, {});
   const auto found = known.find(trial.id);
   if (found == known.end() || !failed(found->second.outcome) || found->second.step > from.step) {
@@ -206,30 +206,38 @@ class StatesPlanner {
 
 void inherit(const Experiment& experiment, const Store& store, Plan& plan) {
   if (experiment.others().empty()) return;
-  std::map<Digest, Predecessor> needed;
-  std::set<Digest> begun;  // of these, what networks begin with
+  struct Needed {
+    Predecessor from;
+    const char* role;
+  };
+  std::map<Digest, Needed> needed;
   std::set<std::shared_ptr<const std::vector<Predecessor>>> data_sets;
+  const auto need_networks = [&](const std::shared_ptr<const std::vector<Predecessor>>& networks,
+                                 const char* role) {
+    if (!networks || !data_sets.insert(networks).second) return;
+    for (const Predecessor& network : *networks)
+      needed.emplace(network.state, Needed{network, role});
+  };
   const auto need = [&](std::size_t number) {
     const Trial trial = experiment.trial(number);
     if (trial.from) {
-      needed.emplace(trial.from->state, *trial.from);
-      begun.insert(trial.from->state);
+      needed.insert_or_assign(trial.from->state, Needed{*trial.from, "it begins with"});
+      need_networks(trial.from->learnt_from, "what it begins with was learnt from");
     }
-    if (!trial.networks || !data_sets.insert(trial.networks).second) return;
-    for (const Predecessor& network : *trial.networks) needed.emplace(network.state, network);
+    need_networks(trial.networks, "one of its examples is");
   };
   for (const Stage& stage : plan.stages) need(stage.trial);
   for (const PlannedReference& reference : plan.references) need(reference.trial);
   std::vector<Digest> states;
-  for (const auto& [state, from] : needed) states.push_back(state);
+  for (const auto& [state, one] : needed) states.push_back(state);
   const auto known = store.states(states, {});
-  for (const auto& [state, from] : needed) {
-    Inherited inherited{.from = from, .blob = {}, .lacking = {}};
+  for (const auto& [state, one] : needed) {
+    Inherited inherited{.from = one.from, .blob = {}, .lacking = {}};
     const auto found = known.find(state);
     if (found != known.end() && found->second.checkpoint) {
       inherited.blob = found->second.checkpoint->blob;
     } else {
-      say_lacking(experiment, store, !begun.contains(state), inherited);
+      say_lacking(experiment, store, one.role, inherited);
     }
     plan.inherited.push_back(std::move(inherited));
   }

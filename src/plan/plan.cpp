@@ -358,6 +358,30 @@ void shuffle(Plan& plan, std::uint64_t seed) {
 
 namespace {
 
+/// Why a state of another experiment is not to be had; empty where it is, and its blob with it.
+std::string find_blob(const Plan& plan, const Digest& state, std::optional<Digest>& blob) {
+  const Inherited* inherited = find_inherited(plan, state);
+  assert(inherited && "a plan knows what its stages go on from");
+  blob = inherited->blob;
+  return inherited->lacking;
+}
+
+/// Likewise, of the first that is not.
+std::string find_blobs(const Plan& plan, TrainedNetworks& population) {
+  std::string lacking;
+  for (auto& network : population.networks) {
+    auto why = find_blob(plan, network.state, network.blob);
+    if (lacking.empty()) lacking = std::move(why);
+  }
+  return lacking;
+}
+
+std::string find_blobs(const Plan& plan, Ancestor& from) {
+  auto lacking = find_blob(plan, from.state, from.blob);
+  auto others = find_blobs(plan, from.learnt_from);
+  return lacking.empty() ? others : lacking;
+}
+
 /// What a need compares with; nothing when that state is not to be had. `saved` is null where that
 /// is not known yet.
 std::optional<Reference> reference(const Experiment& experiment, const Plan& plan,
@@ -376,39 +400,22 @@ std::optional<Reference> reference(const Experiment& experiment, const Plan& pla
   const Trial trial = experiment.trial(planned.trial);
   out.start = trial.start();
   if (trial.from) {
-    const Inherited* begun = find_inherited(plan, trial.from->state);
-    if (!begun || !begun->blob) return std::nullopt;
-    out.from = begun->blob;
+    out.from = experiment.ancestor(*trial.from);
+    if (!find_blobs(plan, *out.from).empty()) return std::nullopt;
   }
   return out;
 }
 
-/// What the trial begins with, or why it cannot.
-void add_from(const Experiment& experiment, const Plan& plan, Assignment& out) {
-  if (!out.trial.from) return;
-  const auto& [other, number, step, state] = *out.trial.from;
-  const Inherited* inherited = find_inherited(plan, state);
-  assert(inherited && "a plan knows what its stages begin with");
-  out.refused = inherited->lacking;
-  out.from = Reference{step,
-                       state,
-                       inherited->blob,
-                       experiment.others()[other].experiment->trial(number).start(),
-                       {}};
-}
-
-/// The networks that are its examples, or which of them is not to be had.
-void add_population(const Experiment& experiment, const Plan& plan, Assignment& out) {
-  if (!out.trial.networks || out.trial.networks->empty()) return;
-  const Predecessor& first = out.trial.networks->front();
-  out.population =
-      TrainedNetworks{experiment.others()[first.other].experiment->trial(first.trial).start(), {}};
-  for (const Predecessor& network : *out.trial.networks) {
-    const Inherited* inherited = find_inherited(plan, network.state);
-    assert(inherited && "a plan knows what its stages learn from");
-    if (out.refused.empty()) out.refused = inherited->lacking;
-    out.population->networks.push_back({network.state, inherited->blob});
+/// What the trial begins with and learns from, or why it cannot.
+void add_inherited(const Experiment& experiment, const Plan& plan, Assignment& out) {
+  if (out.trial.from) {
+    out.from = experiment.ancestor(*out.trial.from);
+    out.refused = find_blobs(plan, *out.from);
   }
+  if (!out.trial.networks || out.trial.networks->empty()) return;
+  out.population = experiment.trained(*out.trial.networks);
+  auto lacking = find_blobs(plan, *out.population);
+  if (out.refused.empty()) out.refused = std::move(lacking);
 }
 
 void add_measurements(const Experiment& experiment, const Plan& plan, const Stage& stage,
@@ -467,8 +474,7 @@ Assignment make_assignment(const Experiment& experiment, const Plan& plan, std::
   out.last = out.trial.state(stage.end);
   out.heirs = stage.heirs;
   out.metrics = experiment.metrics();
-  add_from(experiment, plan, out);
-  add_population(experiment, plan, out);
+  add_inherited(experiment, plan, out);
 
   const Calendar calendar(out.trial.timeline, out.examples);
   add_measurements(experiment, plan, stage, saved, calendar, out);

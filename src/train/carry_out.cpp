@@ -122,9 +122,10 @@ class Stage {
 
   void make_session() {
     live_.data = means_.data;
-    live_.session =
-        std::make_unique<Session>(assignment_, means_.registries, *means_.data,
-                                  SessionMeans{.threads = means_.threads, .blobs = means_.blobs});
+    live_.session = std::make_unique<Session>(
+        assignment_, means_.registries, *means_.data,
+        SessionMeans{
+            .threads = means_.threads, .blobs = means_.blobs, .generate = means_.generate});
   }
 
   void read_checkpoint() {

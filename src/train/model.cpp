@@ -72,7 +72,7 @@ std::vector<std::string> point_names(Model& model, const Tensor& inputs) {
 
 Tensor Pass::dropout(std::string_view point, const Tensor& x, double probability) const {
   if (!training_ || probability == 0) return x;
-  auto stream = random("dropout/" + std::string(point));
+  Random stream(dropout_seed_, "dropout/" + std::string(point), static_cast<std::uint64_t>(step_));
   const auto kept = draw_uniform(stream, x.sizes().vec()).ge_(probability);
   return x * kept.div_(1 - probability).to(x.device());
 }

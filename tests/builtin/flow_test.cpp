@@ -76,9 +76,12 @@ TEST_CASE("before training nothing moves: what is generated is the noise that it
   // The standard error of a standard deviation from 4,000 draws is 0.006.
   CHECK(still.std().item<double>() == doctest::Approx(0.5).epsilon(0.05));
   for (const auto* sampler : {"midpoint", "rk4", "adaptive"})
-    CHECK(at::equal(running.task->generate({2000, sampler, 3}), still));
+    CHECK(
+        at::equal(running.task->generate({.count = 2000, .sampler = sampler, .steps = 3}), still));
   // One after the other: more of them are the same and then others.
-  CHECK(at::equal(running.task->generate({10, "euler", 3}), still.narrow(0, 0, 10)));
+  CHECK(at::equal(running.task->generate({.count = 10, .steps = 3}), still.narrow(0, 0, 10)));
+  CHECK(at::equal(running.task->generate({.first = 5, .count = 5, .steps = 3}),
+                  still.narrow(0, 5, 5)));
 }
 
 TEST_CASE("after training, noise goes where the data are") {

@@ -2,6 +2,8 @@
 #include <memory>
 #include <string>
 
+#include "builtin/flow_task.h"
+#include "builtin/generated_network.h"
 #include "builtin/network_scores.h"
 #include "builtin/networks.h"
 #include "doctest_torch.h"
@@ -17,7 +19,7 @@ namespace {
 
 /// Ten small networks, each trained for an epoch, and a flow that has yet to learn from them.
 struct World {
-  World() : blobs(folder.path()) {
+  explicit World(std::int64_t components = 0) : blobs(folder.path()) {
     for (int i = 0; i < 10; ++i) {
       Declared trial(small_trial("seeds.init = " + std::to_string(i) + "\n"));
       Session session(trial.assignment, builtins(), trial.data);
@@ -33,23 +35,28 @@ struct World {
     condition.set("data.split_seed", 0);
     condition.set("data.align", false);
     condition.set("data.align_to", 0);
-    condition.set("data.components", 0);
+    condition.set("data.components", components);
     data = load_networks(trained, condition, learnt, builtins(), &blobs);
   }
 
-  double measure(const std::string& kind, const std::string& of,
-                 const std::string& value = "mean") {
-    auto toml = std::string(R"(
+  /// Of the flow.
+  static Assignment assignment(const std::string& more = "") {
+    return declared(R"(
       name = "flow"
       task = { kind = "flow-matching", source_std = 0.01 }
       model = { kind = "flow", hidden_width = 16, embedding = 4 }
       data = { kind = "gaussian-blobs", examples = 8, test_examples = 2, batch_size = 4 }
       optimizer = { kind = "adamw" }
-      [[metrics]]
-      kind = ")") +
-                kind + "\"\nof = \"" + of + "\"\nnetworks = 12\n" +
-                (kind == "network-accuracy" ? "value = \"" + value + "\"\n" : "");
-    const auto assignment = declared(toml).assignment(0);
+)" + more)
+        .assignment(0);
+  }
+
+  double measure(const std::string& kind, const std::string& of,
+                 const std::string& value = "mean") {
+    const auto metric = "[[metrics]]\nkind = \"" + kind + "\"\nof = \"" + of +
+                        "\"\nnetworks = 12\n" +
+                        (kind == "network-accuracy" ? "value = \"" + value + "\"\n" : "");
+    const auto assignment = World::assignment(metric);
     Session session(assignment, builtins(), data);
     return session.measure({0}).front();
   }
@@ -156,7 +163,42 @@ TEST_CASE("running statistics are the averages over batches of training examples
         at::conv2d(images.narrow(0, 16 * batch, 16), weight.of(state.parameters()), {}, 1, 1)
             .mean({0, 2, 3}) /
         2;
-  CHECK(at::allclose(mean.of(scores.buffers()), expected, 1e-4, 1e-6));
+  CHECK(at::allclose(mean.of(scores.state().buffers()), expected, 1e-4, 1e-6));
+}
+
+TEST_CASE("a generated network, by itself, is what the flow generates among others") {
+  for (const std::int64_t components : {0, 5}) {
+    CAPTURE(components);
+    const World world(components);
+    const auto assignment = World::assignment();
+    Session session(assignment, builtins(), world.data);
+    Progress progress;
+    session.advance(20, progress);
+    Ancestor from;
+    from.blob = world.blobs.put(to_safetensors(session.state(), session.optimizer(), 20));
+    from.start = assignment.trial.start();
+    from.generated = 3;
+    from.learnt_from = world.trained;
+    const auto network = [&](std::int64_t number) {
+      from.generated = number;
+      return generated_network(from, world.data, builtins(), &world.blobs);
+    };
+    CHECK(network(3) == network(3));
+    CHECK(network(3) != network(4));
+
+    const auto flow = builtins().tasks.at("flow-matching")(from.start);
+    FlatState state(flow->start({from.start, world.data, builtins()}), at::kCPU);
+    state.restore(session.state().snapshot());
+    const auto all = dynamic_cast<FlowMatching&>(*flow).generate({.count = 6});
+    const auto wanted = world.data.population->as_parameters(all)[3];
+
+    const auto task = builtins().tasks.at("classification")(world.trained.start);
+    FlatState begun(task->start({world.trained.start, *world.learnt, builtins()}), at::kCPU);
+    begin_with(network(3), begun);
+    CHECK(begun.parameters().numel() == wanted.numel());
+    CHECK(at::allclose(begun.parameters(), wanted, 1e-4, 1e-6));
+    CHECK((begun.parameters() - world.data.population->networks[0]).norm().item<double>() > 0.01);
+  }
 }
 
 }  // namespace

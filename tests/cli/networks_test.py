@@ -53,11 +53,63 @@ epochs = 3
 """
 
 
+FLOW = """
+name = "flow"
+[task]
+kind = "flow-matching"
+[model]
+kind = "flow"
+hidden_width = 8
+[data]
+kind = "weights"
+experiment = "population.toml"
+select = { seeds.init = 1 }
+held_out = 0.2
+components = 3
+batch_size = 2
+[optimizer]
+kind = "adamw"
+[train]
+epochs = 5
+"""
+
+BEGUN = """
+name = "begun"
+[model]
+kind = "mlp"
+hidden = [4]
+from = { experiment = "flow.toml", generated = true }
+[data]
+kind = "iris"
+split_seed = 1
+batch_size = 16
+[optimizer]
+kind = "sgd"
+lr = 0.01
+[train]
+epochs = 1
+[[variations]]
+seeds.init = [0, 1, 2]
+[[interventions]]
+set.model.from = ""
+[[metrics]]
+kind = "loss"
+on = "train"
+every = [0, 5]
+[[metrics]]
+kind = "agreement"
+to = "control"
+every = "end"
+"""
+
+
 class NetworksTest(PretendingTest):
     def setUp(self):
         super().setUp()
         self.population = self.file(POPULATION, "population.toml")
         self.learner = self.file(LEARNER, "learner.toml")
+        self.flow = self.file(FLOW, "flow.toml")
+        self.begun = self.file(BEGUN, "begun.toml")
 
 
 class Planned(NetworksTest):
@@ -108,6 +160,29 @@ class Planned(NetworksTest):
         self.assertIn("held_out 0.01 of 5 networks leaves none to test on", wrong)
 
 
+class Begun(NetworksTest):
+    """Trials that begin with networks which another experiment generates."""
+
+    def test_what_generates_and_what_that_learnt_from_come_first(self):
+        plan = self.json("plan", self.begun)
+        self.assertEqual([(one["experiment"], one["to_train"]) for one in plan["first"]],
+                         [("flow", 1), ("population", 5)])
+        self.perturb("run", self.begun, "-j", "1")
+        self.assertEqual([outcome for _, outcome, _ in self.outcomes("begun")], ["done"] * 6)
+        self.assertIn("nothing to train", self.perturb("run", self.begun).stderr)
+        # The flow, and what it learnt from: held by it and by whoever begins with what it generates.
+        self.assertEqual(self.ask("SELECT count(DISTINCT state) FROM needed_states"), [(6,)])
+        self.perturb("gc", "--apply")
+        self.assertEqual(self.json("plan", self.begun)["cached"], 6)
+
+    def test_a_network_that_it_learnt_from_and_is_gone_is_trained_again(self):
+        self.perturb("run", self.flow)
+        (blob,) = self.ask("SELECT blob FROM needed_states JOIN checkpoints USING (state) LIMIT 1")[0]
+        (self.folder / ".perturb" / "blobs" / blob.hex()[:2] / blob.hex()).unlink()
+        self.perturb("run", self.begun)
+        self.assertEqual([outcome for _, outcome, _ in self.outcomes("begun")], ["done"] * 6)
+
+
 class Failing(NetworksTest):
     def test_who_needs_a_network_that_failed_fails_by_name(self):
         texts = self.folder / "texts.json"
@@ -132,11 +207,13 @@ class Trained(ProgramTest):
         super().setUp()
         self.file(POPULATION, "population.toml")
         self.learner = self.file(LEARNER, "learner.toml")
+        self.file(FLOW, "flow.toml")
+        self.begun = self.file(BEGUN, "begun.toml")
 
-    def results(self, store):
+    def results(self, store, experiment="learner"):
         with sqlite3.connect(f"file:{store / 'results.db'}?mode=ro", uri=True) as db:
             return db.execute("SELECT number, step, metric, value FROM results "
-                              "WHERE experiment = 'learner' ORDER BY 1, 2, 3").fetchall()
+                              "WHERE experiment = ? ORDER BY 1, 2, 3", (experiment,)).fetchall()
 
     def test_it_learns_from_networks_isolated_or_not(self):
         self.perturb("run", self.learner)
@@ -146,6 +223,17 @@ class Trained(ProgramTest):
         other = self.folder / "isolated"
         self.perturb("--store", other, "run", self.learner, "--isolate", "-j", "2")
         self.assertEqual(self.results(other), results)
+
+    def test_generated_networks_are_begun_with_isolated_or_not(self):
+        self.perturb("run", self.begun)
+        results = self.results(self.folder / ".perturb", "begun")
+        first = {number: value for number, step, metric, value in results
+                 if step == 0 and metric == "train.loss"}
+        self.assertEqual(len(set(first.values())), 6)  # each its own network
+        self.assertIn("all the same bits", self.perturb("audit", self.begun).stdout)
+        other = self.folder / "isolated"
+        self.perturb("--store", other, "run", self.begun, "--isolate", "-j", "2")
+        self.assertEqual(self.results(other, "begun"), results)
 
 
 if __name__ == "__main__":

@@ -261,3 +261,115 @@ TEST_CASE("who learns from networks is no network to learn from") {
     CHECK(has(error.what(), "what \"between\" trained learnt from networks itself"));
   }
 }
+
+namespace {
+
+/// Learns to generate them.
+const std::string kFlow = R"(
+name = "flow"
+[task]
+kind = "flow-matching"
+[model]
+kind = "flow"
+hidden_width = 8
+[data]
+kind = "weights"
+experiment = "population.toml"
+select = { optimizer.lr = 0.1 }
+held_out = 0.4
+[optimizer]
+kind = "adamw"
+[train]
+epochs = 2
+)";
+
+/// Begins with one that was generated; `more` goes on in the reference.
+std::string begun(const std::string& more = ", generated = true",
+                  const std::string& after = "[[variations]]\nseeds.init = [0, 1]\n") {
+  return R"(
+name = "begun"
+[model]
+kind = "mlp"
+hidden = [4]
+from = { experiment = "flow.toml")" +
+         more + R"( }
+[data]
+kind = "gaussian-blobs"
+[optimizer]
+kind = "sgd"
+)" + after;
+}
+
+}  // namespace
+
+TEST_CASE("a trial begins with the generated network that its seed says") {
+  const Files files;
+  files.write("flow.toml", kFlow);
+  files.write("begun.toml", begun());
+  const auto begun = files.read("begun.toml");
+  const auto flow = files.read("flow.toml");
+  REQUIRE(begun.others().size() == 2);
+  CHECK(begun.others()[0].experiment->name() == "flow");
+  CHECK(begun.others()[1].experiment->name() == "population");
+  std::vector<Digest> identities;
+  for (std::size_t v = 0; v < 2; ++v) {
+    const auto trial = begun.trial(v, 0);
+    REQUIRE(trial.from);
+    CHECK(trial.from->other == 0);
+    CHECK(trial.from->state == flow.trial(0).state(2));
+    CHECK(trial.from->generated == static_cast<std::int64_t>(v));
+    identities.push_back(trial.from->identity());
+    CHECK(identities.back() != trial.from->state);
+    REQUIRE(trial.from->learnt_from);
+    // Of the population, as this experiment has it among its others.
+    CHECK(trial.from->learnt_from == begun.trial(0, 0).from->learnt_from);
+    REQUIRE(trial.from->learnt_from->size() == 5);
+    for (std::size_t i = 0; i < 5; ++i) {
+      const auto& network = (*trial.from->learnt_from)[i];
+      CHECK(network.other == 1);
+      CHECK(network.state == (*flow.trial(0).networks)[i].state);
+    }
+    CHECK(trial.inherited().size() == 6);
+    CHECK(begun.ingredients(trial).at("model.from, the state that it begins with") ==
+          identities.back().hex());
+  }
+  CHECK(identities[0] != identities[1]);
+}
+
+TEST_CASE("an assignment takes what generating needs to another process") {
+  const Files files;
+  files.write("flow.toml", kFlow);
+  files.write("begun.toml", begun());
+  const auto assignment = assignment_from_json(to_json(files.read("begun.toml").assignment(1)));
+  REQUIRE(assignment.from);
+  CHECK(assignment.from->generated == 1);
+  CHECK(assignment.from->start.text("task.kind") == "flow-matching");
+  CHECK(assignment.from->learnt_from.networks.size() == 5);
+  CHECK(assignment.from->learnt_from.start.text("model.kind") == "mlp");
+}
+
+TEST_CASE("what generates nothing, or something else, is said") {
+  const Files files;
+  const auto wrong = [&](const std::string& text) -> std::string {
+    files.write("begun.toml", text);
+    try {
+      files.read("begun.toml");
+    } catch (const Error& error) {
+      return error.what() + error.advice();
+    }
+    return {};
+  };
+  files.write("flow.toml", kFlow);
+  CHECK(wrong(begun(", generated = false")).find("with generated = true it begins with") !=
+        std::string::npos);
+  CHECK(wrong(begun(", generated = 3")).find("\"model.from.generated\" cannot be an integer") !=
+        std::string::npos);
+  auto deeper = begun();
+  deeper.replace(deeper.find("[4]"), 3, "[4, 4]");
+  CHECK(wrong(deeper).find("cannot begin with what \"flow\" generates: its mlp has no") !=
+        std::string::npos);
+  auto itself = begun();
+  itself.replace(itself.find("flow.toml"), 9, "population.toml");
+  CHECK(wrong(itself).find("what \"population\" trained generates no networks") !=
+        std::string::npos);
+}

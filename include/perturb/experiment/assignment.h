@@ -62,6 +62,17 @@ struct Predecessor {
   Digest state;
 };
 
+/// What a trial's network begins with, where initialisation is not what makes it: that state, or a
+/// network that whoever has the state has learnt to generate.
+struct Beginning : Predecessor {
+  std::optional<std::int64_t> generated;  ///< the network's number
+  /// The networks that generating was learnt from; null unless one is generated.
+  std::shared_ptr<const std::vector<Predecessor>> learnt_from;
+
+  /// What the trial's own identity takes.
+  Digest identity() const;
+};
+
 /// One trial, resolved.
 struct Trial {
   std::size_t variation = 0;
@@ -71,7 +82,7 @@ struct Trial {
   /// The variation whose control an intervention draws this trial toward, if one does.
   std::optional<std::size_t> toward;
   /// Whose state it begins with, where initialisation is not what makes its network.
-  std::optional<Predecessor> from;
+  std::optional<Beginning> from;
   /// The networks that its examples are, in order; null where its data are others.
   std::shared_ptr<const std::vector<Predecessor>> networks;
   Timeline timeline;
@@ -80,8 +91,8 @@ struct Trial {
 
   /// The state before a step. Costs a hash.
   Digest state(Step at) const { return state_digest(timeline, past, at); }
-  /// States of other experiments that there have to be before step 0: what it begins with, then
-  /// its examples.
+  /// States of other experiments that there have to be before step 0: what it begins with, what
+  /// that learnt from if it generates, then its examples.
   std::vector<Predecessor> inherited() const;
   /// The steps in [begin, end) in which an intervention draws toward another trial.
   std::vector<Step> drawn(Step begin, Step end) const;
@@ -98,16 +109,6 @@ std::vector<std::pair<std::string, Value>> factors_of(const Trial& trial);
 /// The operations as JSON, for the store and for people.
 std::string to_json(const std::vector<Operation>& operations);
 
-/// A state of another trial: one that this trial is compared with, after as many examples, or one
-/// that it begins with.
-struct Reference {
-  Step step = 0;
-  Digest state;
-  std::optional<Digest> blob;  ///< with that state; none: it is the very state that is compared
-  Condition start;             ///< what is in force at step 0 of that trial, which makes its model
-  std::optional<Digest> from;  ///< the blob with the state that that trial itself began with, if so
-};
-
 /// The trained networks of another experiment that a trial's examples are.
 struct TrainedNetworks {
   struct Network {
@@ -116,6 +117,25 @@ struct TrainedNetworks {
   };
   Condition start;  ///< of the first one's trial: what makes its model and reads its data
   std::vector<Network> networks;
+};
+
+/// What a trial begins with, as whoever trains it needs it.
+struct Ancestor {
+  Step step = 0;
+  Digest state;
+  std::optional<Digest> blob;             ///< with that state
+  Condition start;                        ///< what is in force at step 0 of the trial that has it
+  std::optional<std::int64_t> generated;  ///< the network of that number instead of the state
+  TrainedNetworks learnt_from;  ///< of the trial that has the state; none unless generated
+};
+
+/// A state of another trial that this trial is compared with, after as many examples.
+struct Reference {
+  Step step = 0;
+  Digest state;
+  std::optional<Digest> blob;  ///< with that state; none: it is the very state that is compared
+  Condition start;             ///< what is in force at step 0 of that trial, which makes its model
+  std::optional<Ancestor> from;  ///< what that trial itself began with, if so
 };
 
 /// When to measure what, in step order. What is compared with a state of another trial is a
@@ -149,8 +169,7 @@ struct Assignment {
   Digest start;
   std::optional<Digest> checkpoint;  ///< the blob with that state; none: it is still in memory
   Digest last;                       ///< the state before step `end`
-  /// The state of another experiment's trial that the network at step 0 begins with.
-  std::optional<Reference> from;
+  std::optional<Ancestor> from;      ///< what the network at step 0 begins with
   std::optional<TrainedNetworks> population;  ///< that the examples are, if they are networks
   /// Why the stage cannot be carried out, whoever tried; empty when it can.
   std::string refused;

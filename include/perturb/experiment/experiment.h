@@ -130,6 +130,10 @@ class Experiment {
   std::string group(std::size_t alternative, const std::vector<std::string>& factors,
                     bool seeds) const;
 
+  /// What the trial begins with, and networks, as whoever trains needs them, but for the blobs.
+  Ancestor ancestor(const Beginning& from) const;
+  TrainedNetworks trained(const std::vector<Predecessor>& networks) const;
+
   /// What is known of the trial's data set.
   const DataFacts& data(const Trial& trial) const;
   /// The step at which the trial ends. Needs the data set's size: 0 when it is unknown.

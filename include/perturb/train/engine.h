@@ -55,7 +55,7 @@ class Engine {
 };
 
 /// Goes up whenever this header or what it includes changes.
-inline constexpr int kEngineVersion = 7;
+inline constexpr int kEngineVersion = 8;
 
 }  // namespace perturb
 

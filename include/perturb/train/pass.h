@@ -11,8 +11,6 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "perturb/core/random.h"
-
 namespace perturb {
 
 using at::Tensor;
@@ -43,12 +41,6 @@ class Pass {
   Tensor operator()(std::string_view point, Tensor value) {
     for (Probe* probe : probes_) value = probe->at(point, value);
     return value;
-  }
-
-  /// The step's own draws for a purpose, from the stream that units are dropped by; in evaluation,
-  /// which has no step, step 0's of seed 0.
-  Random random(std::string_view purpose) const {
-    return Random(dropout_seed_, purpose, static_cast<std::uint64_t>(step_));
   }
 
   /// Zeroes each element with `probability` and scales the others so that the mean stays.

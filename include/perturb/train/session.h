@@ -24,10 +24,15 @@ namespace perturb {
 class Handover;
 class SpareThreads;
 
+/// Gives the network that a state generates, on that device, as a checkpoint of it would be. Called
+/// by several threads. Throws Error(Store) where one of the states cannot be read.
+using Generate = std::function<std::string(const Ancestor&, const std::string& device)>;
+
 /// What a session may use beside the data.
 struct SessionMeans {
   SpareThreads* threads = nullptr;  ///< for measuring; none: the calling one does it alone
   const Blobs* blobs = nullptr;  ///< with the states of other experiments that networks begin with
+  const Generate* generate = nullptr;  ///< none: no network begins with a generated one
 };
 
 class Session {
@@ -75,6 +80,7 @@ struct Means {
   const Registries& registries;
   std::shared_ptr<const Dataset> data;
   const Blobs* blobs = nullptr;          ///< for checkpoints; none: nothing is saved
+  const Generate* generate = nullptr;    ///< for networks that begin with generated ones
   Handover* handover = nullptr;          ///< for states that wait in memory; none: they are saved
   SpareThreads* threads = nullptr;       ///< for measuring; none: the calling one does it alone
   std::function<void(Record&&)> report;  ///< takes what was done up to each checkpoint
