@@ -88,6 +88,10 @@ Dataset load_networks(const TrainedNetworks& trained, const Condition& condition
     // Of the training networks alone: the others must stay unseen.
     population->components = weights::pca(networks.narrow(0, 0, train), components);
     inputs = population->components->project(networks);
+    if (inputs.size(1) == 0)
+      throw Error(ExitCode::Usage,
+                  "the training networks are all the same: they have no principal components",
+                  "networks differ by their seeds: init, shuffle");
   }
   const auto targets = at::tensor(numbers, at::kLong);
   return {.shape = {.input = {inputs.size(1)}, .classes = count},

@@ -131,6 +131,14 @@ TEST_CASE("all components of the training networks give them back") {
   CHECK(at::allclose(back, data.population->networks.narrow(0, 0, 7), 1e-4, 1e-5));
 }
 
+TEST_CASE("networks that are all the same have no components, which is said") {
+  World world;
+  for (auto& network : world.trained.networks) network = world.trained.networks.front();
+  CHECK_THROWS_WITH_AS(world.load("components"),
+                       "the training networks are all the same: they have no principal components",
+                       Error);
+}
+
 TEST_CASE("what cannot be read, or is of another model, is said") {
   World world;
   world.add(World::start("kind = \"mlp\", hidden = [5]", 0));

@@ -30,7 +30,7 @@ epochs = 2
 [checkpoints]
 keep = "needed"
 [[variations]]
-seeds.sample = [0, 1, 2, 3, 4]
+seeds.shuffle = [0, 1, 2, 3, 4]
 seeds.init = [0, 1]
 """
 
@@ -118,7 +118,7 @@ class Planned(NetworksTest):
         self.assertEqual(plan["steps_to_run"], 3 * 2)  # 4 of 5 networks, 2 a batch
         self.assertEqual(plan["first"], [{"experiment": "population", "trials": 5, "cached": 0,
                                           "to_train": 5, "steps_to_run": 5 * STEPS}])
-        self.assertIn(f"one of its examples is step {STEPS} of trial 1 (seeds.sample=0 seeds.init=1) "
+        self.assertIn(f"one of its examples is step {STEPS} of trial 1 (seeds.shuffle=0 seeds.init=1) "
                       "of \"population\", which has not been trained that far",
                       self.perturb("why", self.learner).stdout)
 
@@ -192,10 +192,10 @@ class Failing(NetworksTest):
         ((outcome, message),) = self.ask(
             "SELECT outcome, message FROM trials WHERE experiment = 'learner'")
         self.assertEqual(outcome, "failed")
-        self.assertEqual(message, f"one of its examples is step {STEPS} of trial 3 (seeds.sample=1 "
+        self.assertEqual(message, f"one of its examples is step {STEPS} of trial 3 (seeds.shuffle=1 "
                                   "seeds.init=1) of \"population\", which ended at step 0: the cat sat "
                                   "on it")
-        self.perturb("run", self.learner, "data.select={seeds.sample=[0,2,3,4]}")
+        self.perturb("run", self.learner, "data.select={seeds.shuffle=[0,2,3,4]}")
         self.assertEqual(self.outcomes("learner")[0][1], "done")
 
 
