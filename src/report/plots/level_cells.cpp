@@ -108,6 +108,7 @@ class Cells {
       auto drawn = view(family, figure);
       if (!drawn.is_null()) views.push_back(std::move(drawn));
     }
+    if (what_.same_places) stack(views);
     if (views.empty()) {
       figure.caption = missing_;
       return nothing(std::move(figure), "no trial has a value");
@@ -169,10 +170,31 @@ class Cells {
           {place_of(family, metric), grid.down.size(), sample.mean,
            difference_ ? figures.difference(sample.mean) : figures.number(sample.mean)});
       n_.push_back(sample.n);
-      figure.data.rows.push_back({family.name, family.words[metric], row_label(summary, row),
+      figure.data.rows.push_back({family.name, family.words[metric], name_of(summary, row),
                                   sample.mean, static_cast<std::int64_t>(sample.n)});
     }
-    if (any) grid.down.push_back(row_label(summary, row));
+    if (any) grid.down.push_back(name_of(summary, row));
+  }
+
+  /// Where every row is a control, its levels say it all.
+  std::string name_of(const Summary& summary, const SummaryRow& row) const {
+    const std::string levels = levels_label(summary, row);
+    return results_.experiment().alternatives() == 0 && !levels.empty() ? levels
+                                                                        : row_label(summary, row);
+  }
+
+  /// Views with the same places across are one table: words stand under the last, rows close by.
+  /// Numbers stand in the cells, which makes a legend of each view too much.
+  static void stack(std::vector<json>& views) {
+    for (json& view : views) {
+      view["height"] = {{"step", 26}};
+      for (json& layer : view["layer"]) {
+        json& encoding = layer["encoding"];
+        if (layer["mark"]["type"] == "rect") encoding["color"]["legend"] = nullptr;
+        if (&view != &views.back())
+          encoding["x"]["axis"] = {{"labels", false}, {"ticks", false}, {"title", nullptr}};
+      }
+    }
   }
 
   /// Of a metric of the family, across.
