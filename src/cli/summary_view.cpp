@@ -90,6 +90,7 @@ Results results_of(const Experiment& experiment, const Plan& plan, const Store& 
 }
 
 void warn_of_cautions(Context& context, const Results& results) {
+  context.out.flush();  // so that what warns of a table comes after it
   for (const Caution& caution : cautions(results))
     context.err.line(inked("warning: ", Ink::Yellow, context.err.color()) + caution.text());
 }
