@@ -135,6 +135,23 @@ void add_plots(Schema& schema) {
   });
   schema.add({
       .family = Family::Plot,
+      .name = "networks",
+      .help = "What is measured of networks (`of`): networks across, variations and interventions "
+              "down, a number in each cell.",
+      .parameters = {{
+                         .name = "metric",
+                         .type = Type::String,
+                         .fallback = "*",
+                         .help = "Which metrics, by label, with * for any characters: "
+                                 "\"*.accuracy.mean\"; of those, all that are of networks.",
+                         .selects = Selects::Metrics,
+                     },
+                     difference(),
+                     place()},
+      .check = check_place,
+  });
+  schema.add({
+      .family = Family::Plot,
       .name = "histogram",
       .help = "How the metric is distributed over trials at a place in the run.",
       .parameters = {plotted_metric(),

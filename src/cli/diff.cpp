@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <optional>
@@ -10,6 +11,7 @@
 #include "cli/find_trial.h"
 #include "cli/wording.h"
 #include "perturb/plan/why.h"
+#include "perturb/report/metric_group.h"
 #include "perturb/report/table.h"
 
 namespace perturb {
@@ -82,6 +84,59 @@ Comparison compare(const Side& a, const Side& b) {
   return out;
 }
 
+/// The metrics that were compared, as the store describes them; what it does not, by label alone. A
+/// trial is compared without its experiment file.
+std::vector<MetricSpec> described(const Store& store, const Side& side,
+                                  const Comparison& compared) {
+  std::map<std::string, Json> known;
+  const Table table = store.query(
+      "SELECT q.name, m.parameters FROM experiments AS e JOIN experiment_metrics AS q ON "
+      "q.experiment = e.id JOIN metrics AS m ON m.id = q.metric WHERE e.name = ?1",
+      {side.found.experiment});
+  for (const auto& row : table.rows)
+    known[std::get<std::string>(row[0])] =
+        Json::parse(std::get<std::string>(row[1]), nullptr, /*allow_exceptions=*/false);
+  std::vector<MetricSpec> all;
+  for (const auto& [label, values] : compared.at_last) {
+    MetricSpec spec;
+    spec.label = spec.kind = label;
+    const auto found = known.find(label);
+    if (found != known.end() && found->second.is_object()) {
+      const Json kind = found->second.value("kind", Json());
+      if (kind.is_string()) spec.kind = kind;
+      const Json parameters = found->second.value("parameters", Json::object());
+      for (const auto& [name, value] : parameters.items())
+        spec.parameters.emplace(
+            name, value.is_number()
+                      ? Value(value.get<double>())
+                      : Value(value.is_string() ? value.get<std::string>() : value.dump()));
+    }
+    all.push_back(std::move(spec));
+  }
+  return all;
+}
+
+/// A line a metric; of those that are a picture together, one line with the largest difference.
+TextTable results_table(const Comparison& compared, const std::vector<MetricSpec>& metrics) {
+  TextTable table({{"metric"}, {"a", Align::Right}, {"b", Align::Right}, {"b - a", Align::Right}});
+  for (const MetricGroup& group : metric_groups(metrics)) {
+    double most = 0;
+    for (std::size_t i = group.first; i < group.first + group.count; ++i) {
+      const auto& [label, values] = compared.at_last[i];
+      const double difference = values.second - values.first;
+      most = std::max(most, std::fabs(difference));  // NaN is none
+      if (!group.is_picture())
+        table.add({label, fmt::format("{:.6g}", values.first), fmt::format("{:.6g}", values.second),
+                   fmt::format("{:+.6g}", difference)});
+    }
+    if (group.is_picture())
+      table.add({fmt::format("{} and {} more like it", compared.at_last[group.first].first,
+                             group.count - 1),
+                 "", "", fmt::format("at most {:.6g}", most)});
+  }
+  return table;
+}
+
 ExitCode diff(Context& context, const std::string& first, const std::string& second) {
   const Store store = Store::open(context.store_folder(""), Store::Access::Read);
   const Side a = side(store, first);
@@ -121,12 +176,7 @@ ExitCode diff(Context& context, const std::string& first, const std::string& sec
     context.out.line("\nno metric was measured of both at the same epoch");
     return ExitCode::Done;
   }
-  TextTable results(
-      {{"metric"}, {"a", Align::Right}, {"b", Align::Right}, {"b - a", Align::Right}});
-  for (const auto& [metric, values] : compared.at_last) {
-    results.add({metric, fmt::format("{:.6g}", values.first), fmt::format("{:.6g}", values.second),
-                 fmt::format("{:+.6g}", values.second - values.first)});
-  }
+  const TextTable results = results_table(compared, described(store, a, compared));
   context.out.line(
       fmt::format("\nat epoch {:g}, the last at which both were measured", *compared.last));
   context.out.write(results.text(style));

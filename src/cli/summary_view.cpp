@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "perturb/report/caution.h"
 #include "perturb/report/table.h"
 
 namespace perturb {
@@ -88,10 +89,17 @@ Results results_of(const Experiment& experiment, const Plan& plan, const Store& 
   return {experiment, store, std::move(trials), std::move(ends)};
 }
 
-void show_summary(Context& context, const Experiment& experiment, const Plan& plan,
-                  const Store& store, const SummaryArguments& arguments) {
+void warn_of_cautions(Context& context, const Results& results) {
+  context.out.flush();  // so that what warns of a table comes after it
+  for (const Caution& caution : cautions(results))
+    context.err.line(inked("warning: ", Ink::Yellow, context.err.color()) + caution.text());
+}
+
+namespace {
+
+void write_summary(Context& context, const Results& results, const SummaryArguments& arguments) {
+  const Experiment& experiment = results.experiment();
   const SummaryOptions options = arguments.options();
-  const Results results = results_of(experiment, plan, store);
   // Raw values cost making every trial.
   const Results::View view =
       arguments.seeds ? results.view(options) : Results::View{results.summary(options), {}};
@@ -112,6 +120,15 @@ void show_summary(Context& context, const Experiment& experiment, const Plan& pl
                            .most_rows = arguments.all ? 0 : kMostRows,
                            .width = context.out.width()};
   context.out.write(head + "\n" + (raw ? render(summary, *raw, style) : render(summary, style)));
+}
+
+}  // namespace
+
+void show_summary(Context& context, const Experiment& experiment, const Plan& plan,
+                  const Store& store, const SummaryArguments& arguments) {
+  const Results results = results_of(experiment, plan, store);
+  write_summary(context, results, arguments);
+  warn_of_cautions(context, results);
 }
 
 }  // namespace perturb

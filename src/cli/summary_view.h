@@ -43,6 +43,11 @@ void note_fingerprints(Context& context, const std::string& experiment, const St
 /// What the store knows of the plan's trials; experiment and store must outlive it.
 Results results_of(const Experiment& experiment, const Plan& plan, const Store& store);
 
+/// Says on stderr what is beyond what it is when all is well (report/caution.h), whatever the form
+/// of the table is.
+void warn_of_cautions(Context& context, const Results& results);
+
+/// The table on stdout, and cautions.
 void show_summary(Context& context, const Experiment& experiment, const Plan& plan,
                   const Store& store, const SummaryArguments& arguments);
 

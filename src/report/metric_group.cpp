@@ -9,6 +9,16 @@ bool are_alike(const MetricSpec& a, const MetricSpec& b) {
          a.every.steps == b.every.steps;
 }
 
+/// Whether two metrics of a kind differ in a number, or in layers.
+bool differ_by_grade(const MetricSpec& a, const MetricSpec& b) {
+  for (const auto& [name, value] : a.parameters) {
+    const auto other = b.parameters.find(name);
+    if (other == b.parameters.end() || other->second == value) continue;
+    if (!value.is_string() || name == "layers" || name == "layer") return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::vector<MetricGroup> metric_groups(const std::vector<MetricSpec>& metrics) {
@@ -17,8 +27,9 @@ std::vector<MetricGroup> metric_groups(const std::vector<MetricSpec>& metrics) {
     const MetricSpec* before = groups.empty() ? nullptr : &metrics[groups.back().first];
     if (before && are_alike(*before, metrics[i])) {
       ++groups.back().count;
+      groups.back().graded = groups.back().graded || differ_by_grade(*before, metrics[i]);
     } else {
-      groups.push_back({i, 1});
+      groups.push_back({.first = i, .count = 1});
     }
   }
   return groups;

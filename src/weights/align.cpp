@@ -101,15 +101,15 @@ Relabelling as_they_are(const Symmetry& symmetry) {
   return out;
 }
 
-/// The weights among the axes (not biases): (heads, units, the rest) of each.
-std::vector<Tensor> by_head(const Weights& network, const Attention& attention,
-                            const std::vector<UnitGroup::Axis>& axes) {
+/// Everything that is of the heads: (heads, units, the rest) of each tensor.
+std::vector<Tensor> by_head(const Weights& network, const Attention& attention) {
   std::vector<Tensor> out;
   const UnitGroup all{"", attention.heads * attention.units, {}};
-  for (const auto& axis : axes) {
-    const auto& tensor = network.at(axis.tensor);
-    if (tensor.dim() < 2) continue;
-    out.push_back(by_unit(tensor, all, axis).view({attention.heads, attention.units, -1}));
+  for (const auto* axes :
+       {&attention.queries, &attention.keys, &attention.values, &attention.outputs}) {
+    for (const auto& axis : *axes)
+      out.push_back(by_unit(network.at(axis.tensor), all, axis)
+                        .reshape({attention.heads, attention.units, -1}));
   }
   return out;
 }
@@ -152,31 +152,31 @@ Alignment match_weights(const Weights& network, const Weights& reference, const 
 
 Relabelling match_attention(const Weights& network, const Weights& reference,
                             const Attention& attention) {
-  const auto parts = [&](const Weights& of) {
-    std::vector<Tensor> out;
-    for (const auto* axes : {&attention.queries, &attention.keys, &attention.values}) {
-      for (auto& one : by_head(of, attention, *axes)) out.push_back(std::move(one));
+  const auto mine = by_head(network, attention);
+  const auto theirs = by_head(reference, attention);
+  const auto heads = attention.heads;
+
+  // Of each pair of heads: the best order inside, and what it gives.
+  std::vector<std::vector<Tensor>> inside(static_cast<std::size_t>(heads));
+  const auto similarity = at::zeros({heads, heads}, at::kDouble);
+  for (std::int64_t head = 0; head < heads; ++head) {
+    for (std::int64_t other = 0; other < heads; ++other) {
+      auto gain = at::zeros({attention.units, attention.units}, at::kDouble);
+      for (std::size_t i = 0; i < mine.size(); ++i)
+        gain += theirs[i][head].matmul(mine[i][other].t());
+      auto order = best_order(gain);
+      similarity[head][other] = sum_of(gain, order);
+      inside[static_cast<std::size_t>(head)].push_back(std::move(order));
     }
-    return out;
-  };
-  const auto mine = parts(network);
-  const auto theirs = parts(reference);
-
-  auto distance = at::zeros({attention.heads, attention.heads}, at::kDouble);
-  for (std::size_t i = 0; i < mine.size(); ++i) {
-    // (heads, singular values), each largest first.
-    distance += at::cdist(at::linalg_svdvals(theirs[i]), at::linalg_svdvals(mine[i]));
   }
-  const auto heads = best_order(-distance);
 
+  const auto paired = best_order(similarity);
   Relabelling out;
-  out.emplace(attention.name + ".heads", heads);
-  for (std::int64_t head = 0; head < attention.heads; ++head) {
-    auto gain = at::zeros({attention.units, attention.units}, at::kDouble);
-    for (std::size_t i = 0; i < mine.size(); ++i)
-      gain += theirs[i][head].matmul(mine[i][heads[head].item<std::int64_t>()].t());
+  out.emplace(attention.name + ".heads", paired);
+  for (std::int64_t head = 0; head < heads; ++head) {
+    const auto other = static_cast<std::size_t>(paired[head].item<std::int64_t>());
     out.emplace(attention.name + ".head." + std::to_string(head),
-                best_order(gain / static_cast<double>(mine.size())));
+                inside[static_cast<std::size_t>(head)][other]);
   }
   return out;
 }

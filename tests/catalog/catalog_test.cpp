@@ -166,8 +166,8 @@ TEST_CASE("the first release has what its experiments need") {
                                               "divergence-residual",
                                               "critic-weights"});
   CHECK(schema.names(Family::Plot) == Names{"curves", "contrasts", "heatmap", "dose-response",
-                                            "layers", "histogram", "scatter", "grid", "robustness",
-                                            "profile", "distributions", "field"});
+                                            "layers", "networks", "histogram", "scatter", "grid",
+                                            "robustness", "profile", "distributions", "field"});
 }
 
 TEST_CASE("components are named and explained") {

@@ -6,10 +6,12 @@ real one.
 
 import json
 import os
+import re
 import sqlite3
 import unittest
 
 from cli_test import PretendingTest, ProgramTest, needs_training
+from page_reader import Reader
 
 DONE, FAILED, USAGE = 0, 1, 2
 STEPS = 2 * -(-120 // 16)  # iris trains on 120 of its 150 rows
@@ -181,6 +183,42 @@ class Begun(NetworksTest):
         (self.folder / ".perturb" / "blobs" / blob.hex()[:2] / blob.hex()).unlink()
         self.perturb("run", self.begun)
         self.assertEqual([outcome for _, outcome, _ in self.outcomes("begun")], ["done"] * 6)
+
+
+class Shrunk(NetworksTest):
+    """Who pretends measures values under 0.3 at the end, of whatever it is."""
+
+    def flow(self, of):
+        text = LEARNER.replace('kind = "mlp"\nhidden = [8]', 'kind = "flow"')
+        text = text.replace("[model]", '[task]\nkind = "flow-matching"\n[model]')
+        return self.file(text + f'[[metrics]]\nkind = "rms-ratio"\nof = "{of}"\n', "flow.toml")
+
+    def test_a_flow_that_collapsed_is_called_out_wherever_results_are(self):
+        flow = self.flow("generated")
+        sentence = (r"generated networks have shrunk toward their mean: generated\.rms_ratio 0\.[0-7]\d, "
+                    r"under 0\.8\n")
+        said = "warning: " + sentence
+        self.assertRegex(self.perturb("run", flow).stderr, said)
+        for words in (("show", flow), ("show", flow, "--seeds"), ("show", flow, "--csv")):
+            shown = self.perturb(*words)
+            self.assertRegex(shown.stderr, said)
+            self.assertNotIn("shrunk", shown.stdout)  # which is data
+        self.assertTrue(self.json("show", flow)["rows"])
+        page = self.folder / "page.html"
+        self.perturb("report", flow, "-o", page)
+        page = Reader(page.read_text(encoding="utf-8"))
+        page.check_safe(self)
+        self.assertRegex(page.text, sentence)
+        titles, (number, metric, _, meaning) = page.rows["failures"]
+        self.assertEqual((titles[0], number, metric), ("number", "0", "generated.rms_ratio"))
+        self.assertEqual(meaning, "under 0.8: generated networks have shrunk toward their mean")
+
+    def test_what_may_be_small_is_not(self):
+        flow = self.flow("average")
+        self.assertNotIn("shrunk", self.perturb("run", flow).stderr)
+        self.perturb("report", flow, "-o", self.folder / "page.html")
+        self.assertNotIn("shrunk", (self.folder / "page.html").read_text(encoding="utf-8").split(
+            "The experiment file")[0])
 
 
 class Failing(NetworksTest):

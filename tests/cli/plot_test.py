@@ -39,6 +39,14 @@ kind = "binomial"
 [data]
 kind = "histogram"
 """
+FLOW = """
+[task]
+kind = "flow-matching"
+[model]
+kind = "flow"
+[data]
+kind = "gaussian-blobs"
+"""
 GENERATOR = """
 [task]
 kind = "wgan"
@@ -109,7 +117,7 @@ class Plot(unittest.TestCase):
         self.assertEqual(kinds, set(re.findall(r"(?m)^## (.*)$", page)))
         text = BASE.replace('"mlp"', '"lenet5"').replace('"iris"', '"fashion-mnist"') + (
             "[[variations]]\noptimizer.momentum = [0.0, 0.9]\n[[metrics]]\nkind = \"weight-norm\"\n")
-        others = {"loss-at": FIT, "point": GENERATOR, "traffic": GENERATOR}
+        others = {"loss-at": FIT, "point": GENERATOR, "traffic": GENERATOR, "network-accuracy": FLOW}
         for example in examples:
             metrics = [metric["kind"] for metric in tomllib.loads(example).get("metrics", [])]
             other = next((others[kind] for kind in metrics if kind in others), None)

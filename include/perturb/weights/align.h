@@ -34,11 +34,13 @@ struct Alignment {
 Alignment match_weights(const Weights& network, const Weights& reference, const Symmetry& symmetry,
                         const AlignOptions& options = {});
 
-/// Attention by itself: heads by the distance of the singular values of their queries, keys and
-/// values, which nothing inside a head can change; then the rows inside heads that were paired by
-/// the mean of their products with the reference's. For the groups of `attention.groups()`.
+/// Attention by itself: for each pair of heads the best order of what is inside, then the heads by
+/// what those orders give. So the sum of products with the reference is the largest there is, and
+/// the network never moves away from it. For the groups of `attention.groups()`.
 ///
-/// Rinaldi et al., Update your transformer to the latest release: re-basin of task vectors (2025).
+/// Rinaldi et al., Update your transformer to the latest release: re-basin of task vectors (2025),
+/// pair heads by the distance of their singular values, which is much the same for networks that
+/// are far apart, and can tear apart those that are near.
 Relabelling match_attention(const Weights& network, const Weights& reference,
                             const Attention& attention);
 

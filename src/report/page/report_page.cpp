@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "perturb/report/caution.h"
 #include "perturb/report/metric_group.h"
 #include "perturb/report/report.h"
 #include "perturb/report/table.h"
@@ -82,7 +83,8 @@ class Report {
         store_(store),
         options_(options),
         shown_(quantities(experiment_, options.summary.metrics, options.summary.at).size()),
-        view_(results.view(with_metrics(options.summary))) {}
+        view_(results.view(with_metrics(options.summary))),
+        cautions_(cautions(results)) {}
 
   std::string text() {
     Page page{.title = experiment_.name(), .refresh = options_.refresh};
@@ -124,6 +126,8 @@ class Report {
         "</ul>\n<meter min=0 max={0} value={1} aria-label=\"Trials that are over\">{1} of "
         "{0}</meter>\n",
         trials, over);
+    for (const Caution& caution : cautions_)
+      all += "<p class=caution>▲ " + html(caution.text()) + "</p>\n";
     all += fmt::format("<p class=faint>{} = {} {} × (control + {} {}){}</p>\n",
                        counted(trials, "trial"), experiment_.variations(),
                        experiment_.variations() == 1 ? "variation" : "variations",
@@ -211,10 +215,24 @@ class Report {
         "SELECT number, intervention, outcome, step, message FROM trials WHERE experiment = ?1 "
         "AND outcome NOT IN ('done', 'interrupted') ORDER BY number",
         {experiment_.name()});
-    if (table.rows.empty()) return "<p>No trial has failed or diverged.</p>\n";
+    const std::string beyond = suspicious();
+    if (table.rows.empty()) return "<p>No trial has failed or diverged.</p>\n" + beyond;
     return "<p>What failed is told apart from what was never run, and counted beside n in every "
            "table; its step is the one that failed.</p>\n" +
-           html(table_of(table));
+           html(table_of(table)) + beyond;
+  }
+
+  /// Trials that did not fail, and still are not as they should be.
+  std::string suspicious() const {
+    if (cautions_.empty()) return "";
+    HtmlTable table{.columns = {{"number", true}, {"metric"}, {"value", true}, {"what it means"}}};
+    for (const Caution& caution : cautions_) {
+      for (const auto& [number, value] : caution.values)
+        table.rows.push_back({{std::to_string(number), caution.metric, fmt::format("{:.4g}", value),
+                               fmt::format("under {}: {}", caution.least, caution.meaning)},
+                              ""});
+    }
+    return "<h3>Not as it should be</h3>\n" + html(table);
   }
 
   std::string provenance() const {
@@ -297,6 +315,7 @@ class Report {
   const ReportOptions& options_;
   std::size_t shown_;  ///< of the quantities, those that `show` shows
   Results::View view_;
+  std::vector<Caution> cautions_;
 };
 
 }  // namespace

@@ -32,6 +32,7 @@ Registry<Plotter> plotters() {
   all.add("heatmap", plot_heatmap);
   all.add("dose-response", plot_dose_response);
   all.add("layers", plot_layers);
+  all.add("networks", plot_networks);
   all.add("histogram", plot_histogram);
   all.add("scatter", plot_scatter);
   all.add("grid", plot_grid);

@@ -10,6 +10,7 @@ Figure plot_contrasts(const PlotSpec& spec, const Results& results);
 Figure plot_heatmap(const PlotSpec& spec, const Results& results);
 Figure plot_dose_response(const PlotSpec& spec, const Results& results);
 Figure plot_layers(const PlotSpec& spec, const Results& results);
+Figure plot_networks(const PlotSpec& spec, const Results& results);
 Figure plot_histogram(const PlotSpec& spec, const Results& results);
 Figure plot_robustness(const PlotSpec& spec, const Results& results);
 Figure plot_scatter(const PlotSpec& spec, const Results& results);
