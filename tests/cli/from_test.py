@@ -315,6 +315,13 @@ class Trained(ProgramTest):
         self.assertEqual(needed, (2,))
         self.assertIn("all the same bits", self.perturb("audit", self.tune, "--sample", "4").stdout)
 
+    def test_what_diverged_is_not_waited_for(self):
+        self.file(PRETRAIN.replace("lr = 0.1", "lr = 1e30"), "pretrain.toml")
+        self.perturb("run", self.tune, code=FAILED)
+        self.assertIn("  first pretrain: 2 trials: 0 in the store, 0 to train, 2 diverged\n",
+                      self.perturb("status", self.tune).stdout)
+        self.assertEqual(self.json("plan", self.tune)["first"], [])
+
     def test_isolated_workers_leave_the_same_bits(self):
         self.perturb("run", self.tune)
         other = self.folder / "isolated"
