@@ -1,3 +1,5 @@
+#include "perturb/execute/run.h"
+
 #include <algorithm>
 #include <cstdint>
 #include <memory>
@@ -18,7 +20,6 @@
 #include "cli/summary_view.h"
 #include "cli/training.h"
 #include "cli/wording.h"
-#include "perturb/execute/run.h"
 #include "perturb/execute/slurm.h"
 #include "perturb/plan/ahead.h"
 #include "perturb/plan/declaration.h"
