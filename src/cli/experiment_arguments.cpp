@@ -1,11 +1,15 @@
 #include "cli/experiment_arguments.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "cli/plugins.h"
+#include "perturb/core/error.h"
+#include "perturb/core/nearest_file.h"
 #include "perturb/experiment/ancestry.h"
 
 namespace perturb {
@@ -22,6 +26,19 @@ namespace {
 
 using Missing = std::shared_ptr<std::vector<std::string>>;
 
+/// The text of a file; of one that is not there the nearest name is said.
+Source read_text(const std::filesystem::path& file) {
+  try {
+    return read_experiment(file);
+  } catch (const Error& error) {
+    std::error_code ignored;
+    const bool absent = !std::filesystem::exists(file, ignored);
+    const auto near = absent ? nearest_file(file, ".toml") : std::filesystem::path();
+    if (near.empty()) throw;
+    throw Error(error.code(), error.what(), fmt::format("did you mean \"{}\"?", near.string()));
+  }
+}
+
 /// What is wrong with data is the same whoever's they are.
 Experiment read(Context& context, const std::filesystem::path& file,
                 const std::vector<std::string>& overrides, const Missing& missing,
@@ -34,7 +51,7 @@ Experiment read(Context& context, const std::filesystem::path& file,
     if (!found.missing.empty() && is_new) missing->push_back(found.missing);
     return found;
   };
-  Source source = read_experiment(file);
+  Source source = read_text(file);
   load_plugins(context, plugins_of(source), file);
   return Experiment::load(std::move(source), file, overrides, context.schema, lookup, others);
 }

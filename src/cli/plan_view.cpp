@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/first.h"
 #include "cli/wording.h"
 #include "perturb/plan/why.h"
 #include "perturb/report/table.h"
@@ -68,10 +69,15 @@ std::string matrix(const Experiment& experiment, const Plan& plan, const PlanVie
   return text;
 }
 
-std::string time_text(const Plan& plan, const std::optional<double>& seconds, std::size_t workers) {
+/// `seconds`: of everything, `first` of what comes first, which is part of it.
+std::string time_text(const Plan& plan, const std::optional<double>& seconds,
+                      const std::optional<double>& first, std::size_t workers) {
   if (plan.order.empty()) return "nothing to train";
   if (!seconds) return "unknown: the store has timed nothing like it yet";
-  return fmt::format("about {} with {}", duration(*seconds), counted(workers, "worker"));
+  std::string text =
+      fmt::format("about {} with {}", duration(*seconds), counted(workers, "worker"));
+  if (first && *first > 0) text += fmt::format(", {} of it for what comes first", duration(*first));
+  return text;
 }
 
 std::string head(const Experiment& experiment, const Plan& plan) {
@@ -92,27 +98,6 @@ std::string head(const Experiment& experiment, const Plan& plan) {
                      grouped(plan.steps_to_run));
 }
 
-/// What has to be trained of other experiments first, and what these need first in turn.
-struct First {
-  const Experiment* experiment;
-  Plan plan;
-};
-
-void add_first(const Experiment& experiment, const Plan& plan, const Store& store,
-               std::vector<First>& all) {
-  for (std::size_t other = 0; other < experiment.others().size(); ++other) {
-    std::vector<Predecessor> states;
-    for (const Inherited& inherited : plan.inherited) {
-      if (inherited.from.other == other && !inherited.hopeless) states.push_back(inherited.from);
-    }
-    if (states.empty()) continue;
-    const Experiment& theirs = *experiment.others()[other].experiment;
-    Plan first = plan_of_states(theirs, store, states);
-    add_first(theirs, first, store, all);
-    all.push_back({&theirs, std::move(first)});
-  }
-}
-
 std::string first_text(const std::vector<First>& all) {
   std::string text;
   for (const First& first : all)
@@ -123,14 +108,18 @@ std::string first_text(const std::vector<First>& all) {
   return text;
 }
 
-nlohmann::json first_json(const std::vector<First>& all) {
+nlohmann::json first_json(const std::vector<First>& all, const Store& store, std::size_t workers) {
   nlohmann::json json = nlohmann::json::array();
-  for (const First& first : all)
+  for (const First& first : all) {
     json.push_back({{"experiment", first.experiment->name()},
                     {"trials", first.plan.distinct},
                     {"cached", first.plan.cached},
                     {"to_train", first.plan.order.size()},
-                    {"steps_to_run", first.plan.steps_to_run}});
+                    {"steps_to_run", first.plan.steps_to_run},
+                    {"seconds", nullptr}});
+    if (const auto seconds = estimate(first.plan, store, workers))
+      json.back()["seconds"] = *seconds;
+  }
   return json;
 }
 
@@ -176,10 +165,14 @@ void show_plan(Context& context, const ExperimentArguments& arguments,
   const Experiment& experiment = loaded.experiment;
   const Store store = store_to_read(context.store_folder(arguments.file));
   const Plan plan = make_plan(experiment, store);
-  const auto seconds = estimate(plan, store, options.workers);
   const std::string blocked = blocked_reuse(experiment, plan, store);
-  std::vector<First> first;
-  add_first(experiment, plan, store, first);
+  const std::vector<First> first = first_of(experiment, plan, store);
+  const auto before = estimate(first, store, options.workers);
+  auto seconds = estimate(plan, store, options.workers);
+  if (seconds && before)
+    *seconds += *before;
+  else
+    seconds.reset();
 
   if (context.json) {
     nlohmann::json all = {{"name", experiment.name()},
@@ -197,7 +190,7 @@ void show_plan(Context& context, const ExperimentArguments& arguments,
                           {"workers", options.workers},
                           {"seconds", nullptr},
                           {"blocked_reuse", blocked},
-                          {"first", first_json(first)},
+                          {"first", first_json(first, store, options.workers)},
                           {"missing_data", *loaded.missing_data}};
     if (seconds) all["seconds"] = *seconds;
     for (const auto& [reason, n] : counts(plan)) all["states"][std::string(name_of(reason))] = n;
@@ -205,7 +198,7 @@ void show_plan(Context& context, const ExperimentArguments& arguments,
     context.out.line(all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
     context.out.write(head(experiment, plan) + first_text(first) + "  time    " +
-                      time_text(plan, seconds, options.workers) + "\n");
+                      time_text(plan, seconds, before, options.workers) + "\n");
     if (!blocked.empty()) {
       for (const std::string& line : wrapped(printable(blocked), 76)) context.out.line("  " + line);
     }

@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/experiment_arguments.h"
+#include "cli/first.h"
 #include "cli/watch.h"
 #include "cli/wording.h"
 #include "perturb/execute/slurm.h"
@@ -109,11 +110,39 @@ nlohmann::json json_of(const SlurmQueue& queue) {
           {"stages_over", queue.over}, {"trouble", queue.trouble}};
 }
 
+/// A line for each experiment that comes first: what is wanted of it, and whether it is there.
+std::string first_text(const std::vector<First>& all) {
+  std::string text;
+  for (const First& first : all) {
+    text += fmt::format("  first {}: {}: {} in the store, {} to train",
+                        printable(first.experiment->name()),
+                        counted(first.plan.distinct + first.diverged, "trial"),
+                        grouped(static_cast<std::int64_t>(first.plan.cached)),
+                        grouped(std::ssize(first.plan.order)));
+    if (first.diverged > 0)
+      text += fmt::format(", {} diverged", grouped(static_cast<std::int64_t>(first.diverged)));
+    text += "\n";
+  }
+  return text;
+}
+
+nlohmann::json json_of(const std::vector<First>& all) {
+  nlohmann::json json = nlohmann::json::array();
+  for (const First& first : all)
+    json.push_back({{"experiment", first.experiment->name()},
+                    {"trials", first.plan.distinct + first.diverged},
+                    {"cached", first.plan.cached},
+                    {"to_train", first.plan.order.size()},
+                    {"diverged", first.diverged}});
+  return json;
+}
+
 ExitCode of_experiment(Context& context, const ExperimentArguments& arguments) {
   const Loaded loaded = arguments.load(context);
   const Experiment& experiment = loaded.experiment;
   const Store store = store_to_read(context.store_folder(arguments.file));
   const Plan plan = make_plan(experiment, store);
+  const std::vector<First> first = first_of_all(experiment, store);
   const Table latest = runs(store, experiment.name());
   const Table failed = failures(store, experiment.name());
   const SlurmQueue queue = slurm_queue(context.store_folder(arguments.file));
@@ -126,14 +155,15 @@ ExitCode of_experiment(Context& context, const ExperimentArguments& arguments) {
       count = count.is_null() ? 1 : count.get<int>() + 1;
     }
     const nlohmann::json all = {
-        {"name", experiment.name()},     {"trials", experiment.trials()}, {"states", states},
-        {"to_train", plan.order.size()}, {"failures", json_of(failed)},   {"slurm", json_of(queue)},
-        {"runs", json_of(latest)}};
+        {"name", experiment.name()}, {"trials", experiment.trials()}, {"states", states},
+        {"first", json_of(first)},   {"to_train", plan.order.size()}, {"failures", json_of(failed)},
+        {"slurm", json_of(queue)},   {"runs", json_of(latest)}};
     context.out.line(all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     return ExitCode::Done;
   }
   context.out.line(fmt::format("{}: {}: {}", printable(experiment.name()),
                                counted(experiment.trials(), "trial"), states_text(plan)));
+  context.out.write(first_text(first));
   if (const std::string text = queue_text(queue); !text.empty()) context.out.line(text);
   if (!failed.rows.empty()) context.out.write("\n" + text_of(failed, context.out));
   if (!latest.rows.empty()) context.out.write("\n" + text_of(latest, context.out));
@@ -176,7 +206,8 @@ void add_status(CLI::App& app, Context& context) {
   CLI::App* command =
       app.add_subcommand("status", "Show how an experiment's trials stand, or all of a store");
   command->footer(
-      "States are those of `perturb plan`. Without FILE: every experiment of the store.\n"
+      "States are those of `perturb plan`. An experiment that goes on from others has a line for\n"
+      "what is needed of each. Without FILE: every experiment of the store.\n"
       "--watch shows the latest run as it goes: what is under way with its loss, what ended, the "
       "time\n"
       "that is left. On a terminal it redraws each second; into a pipe it writes a line a trial "

@@ -7,6 +7,8 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "experiment/missing_experiment.h"
+
 namespace perturb {
 
 std::string suggestion(std::string_view word, const std::vector<std::string>& candidates) {
@@ -246,7 +248,7 @@ std::optional<Value> reference(const Node& node, const std::string& path,
         good = false;
       } else if (!std::filesystem::is_regular_file(name->as_string(), ignored)) {
         wrong(value.place, fmt::format("there is no experiment \"{}\"", value.text),
-              "the name is relative to the folder of this file");
+              advice_on_missing(value.text, folder));
       } else {
         out["experiment"] = name->as_string();
       }

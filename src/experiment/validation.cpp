@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "experiment/beginnings.h"
 #include "experiment/state.h"
 #include "perturb/core/name_pattern.h"
 
@@ -50,6 +51,8 @@ void Experiment::State::validate(const std::shared_ptr<const Source>& file, Prob
   check_references(problems);
   if (problems.any()) return;
   check_windows(problems);
+  for (const auto& [reference, link] : links)
+    warn_of_one_beginning(declared, reference, link->experiment(), problems);
 }
 
 std::vector<Condition> Experiment::State::sample() const {

@@ -63,11 +63,85 @@ class Planned(FromTest):
         plan = self.json("plan", self.tune)
         self.assertEqual(plan["new"], 4)
         self.assertEqual(plan["first"], [{"experiment": "pretrain", "trials": 2, "cached": 0,
-                                          "to_train": 2, "steps_to_run": 2 * STEPS}])
+                                          "to_train": 2, "steps_to_run": 2 * STEPS,
+                                          "seconds": None}])
         self.assertIn(f"first   2 trials of pretrain: 0 in the store, 2 to train, {2 * STEPS} steps",
                       self.perturb("plan", self.tune).stdout)
         self.assertIn(f"it begins with step {STEPS} of trial 2 (seeds.init=1) of \"pretrain\", which "
                       "has not been trained that far", self.perturb("why", self.tune).stdout)
+
+    def test_the_estimate_has_what_comes_first(self):
+        self.environment["PERTURB_PRETEND_PAUSE"] = "1"
+        # Nothing like it was timed yet.
+        self.assertIsNone(self.json("plan", self.tune)["seconds"])
+        self.perturb("run", self.file(PRETRAIN.replace('"pretrain"', '"timed"'), "timed.toml"),
+                     "optimizer.lr=0.3", "-j", "1")
+        plan = self.json("plan", self.tune, "-j", "1")
+        steps, first = plan["steps_to_run"], plan["first"][0]["steps_to_run"]
+        alone = self.json("plan", self.file(TUNE.replace('from = { experiment = "pretrain.toml" }', ""),
+                                            "alone.toml"), "-j", "1")
+        # Steps of one model on one data set take the same each, so seconds are as steps are.
+        self.assertAlmostEqual(plan["seconds"] / (steps + first),
+                               alone["seconds"] / alone["steps_to_run"], places=9)
+        self.assertAlmostEqual(plan["first"][0]["seconds"] / plan["seconds"], first / (steps + first), places=9)
+        self.assertRegex(self.perturb("plan", self.tune, "-j", "1").stdout,
+                         r"time    about .* with 1 worker, .* of it for what comes first\n")
+
+    def test_status_has_a_line_for_each_that_comes_first(self):
+        self.file(TUNE.replace("pretrain.toml", "tune.toml").replace('"tune"', '"last"'), "last.toml")
+
+        def first():
+            lines = self.perturb("status", "last.toml").stdout.splitlines()
+            return [line for line in lines if line.startswith("  first ")]
+
+        self.assertEqual(first(), ["  first pretrain: 2 trials: 0 in the store, 2 to train",
+                                   "  first tune: 2 trials: 0 in the store, 2 to train"])
+        self.perturb("run", self.tune, "seeds.init=1")
+        self.assertEqual(first(), ["  first pretrain: 2 trials: 1 in the store, 1 to train",
+                                   "  first tune: 2 trials: 1 in the store, 1 to train"])
+        self.perturb("run", self.tune)
+        self.assertEqual(first(), ["  first pretrain: 2 trials: 2 in the store, 0 to train",
+                                   "  first tune: 2 trials: 2 in the store, 0 to train"])
+        self.perturb("run", "last.toml")
+        self.assertEqual(self.json("status", "last.toml")["first"],
+                         [{"experiment": name, "trials": 2, "cached": 2, "to_train": 0, "diverged": 0}
+                          for name in ("pretrain", "tune")])
+        self.assertEqual(self.json("status", self.pretrain)["first"], [])
+
+    def test_an_experiment_that_two_others_go_on_from_comes_first_once(self):
+        for name in ("left", "right"):
+            self.file(TUNE.replace('"tune"', f'"{name}"').replace("lr = 0.1", f"lr = 0.{len(name)}"),
+                      f"{name}.toml")
+        self.file(TUNE.replace('from = { experiment = "pretrain.toml" }', "") + """
+[[variations]]
+model.from = [{ experiment = "left.toml" }, { experiment = "right.toml" }]
+""", "tune.toml")
+        plan = self.json("plan", self.tune)
+        self.assertEqual([(first["experiment"], first["to_train"]) for first in plan["first"]],
+                         [("pretrain", 2), ("left", 2), ("right", 2)])
+        self.perturb("run", self.tune)
+        self.assertEqual({first["to_train"] for first in self.json("status", self.tune)["first"]}, {0})
+
+    def test_seeds_that_begin_with_one_network_are_warned_of(self):
+        self.file(PRETRAIN.replace("[[variations]]\nseeds.init = [0, 1, 2]", ""), "pretrain.toml")
+        for command in ("check", "run"):
+            said = self.perturb(command, self.tune).stderr
+            self.assertRegex(said, r"tune\.toml:\d+:\d+: warning: the levels of seeds\.init begin with "
+                                   r"one and the same network: \"pretrain\" does not vary it")
+            self.assertIn("vary seeds.init there too", said)
+        self.assertEqual(len(self.json("check", self.tune)["warnings"]), 1)
+
+    def test_a_misspelt_file_is_answered_with_the_nearest(self):
+        self.assertIn('did you mean "pretrain.toml"?', self.perturb("run", "pretrian.toml", code=USAGE).stderr)
+        (self.folder / "deep").mkdir()
+        self.file(PRETRAIN, "deep/pretrain.toml")
+        self.assertIn('did you mean "deep/pretrain.toml"?', self.perturb("check", "deep/pretrain.tml", code=USAGE).stderr)
+        self.file('name = "flow"\n[task]\nkind = "flow-matching"\n[model]\nkind = "mlp"\nhidden = [8]\n'
+                  '[data]\nkind = "weights"\nexperiment = "pretrian.toml"\n[optimizer]\nkind = "sgd"\n'
+                  'lr = 0.1\n', "flow.toml")
+        said = self.perturb("check", "flow.toml", code=USAGE).stderr
+        self.assertIn("flow.toml:9:", said)
+        self.assertIn('did you mean "pretrain.toml"?', said)
 
     def test_it_runs_alone_and_once(self):
         said = self.perturb("run", self.tune, "-j", "1").stderr
@@ -240,6 +314,13 @@ class Trained(ProgramTest):
             (needed,) = db.execute("SELECT count(*) FROM needed_states JOIN checkpoints USING (state)")
         self.assertEqual(needed, (2,))
         self.assertIn("all the same bits", self.perturb("audit", self.tune, "--sample", "4").stdout)
+
+    def test_what_diverged_is_not_waited_for(self):
+        self.file(PRETRAIN.replace("lr = 0.1", "lr = 1e30"), "pretrain.toml")
+        self.perturb("run", self.tune, code=FAILED)
+        self.assertIn("  first pretrain: 2 trials: 0 in the store, 0 to train, 2 diverged\n",
+                      self.perturb("status", self.tune).stdout)
+        self.assertEqual(self.json("plan", self.tune)["first"], [])
 
     def test_isolated_workers_leave_the_same_bits(self):
         self.perturb("run", self.tune)

@@ -119,7 +119,8 @@ class Planned(NetworksTest):
         plan = self.json("plan", self.learner)
         self.assertEqual(plan["steps_to_run"], 3 * 2)  # 4 of 5 networks, 2 a batch
         self.assertEqual(plan["first"], [{"experiment": "population", "trials": 5, "cached": 0,
-                                          "to_train": 5, "steps_to_run": 5 * STEPS}])
+                                          "to_train": 5, "steps_to_run": 5 * STEPS,
+                                          "seconds": None}])
         self.assertIn(f"one of its examples is step {STEPS} of trial 1 (seeds.shuffle=0 seeds.init=1) "
                       "of \"population\", which has not been trained that far",
                       self.perturb("why", self.learner).stdout)

@@ -8,7 +8,7 @@
 // PERTURB_PRETEND_SAVES  if set, checkpoints are left where they are asked for, and have to be
 //                        there where a stage begins with one, of the right state; what a trial
 //                        begins with or learns from is read
-// PERTURB_PRETEND_PAUSE  milliseconds that a step takes
+// PERTURB_PRETEND_PAUSE  milliseconds that a step takes, and is said to have taken
 // PERTURB_PRETEND_DIE    a folder: a stage for which it has no file yet, by the name of its last
 //                        state, makes one half way and ends its process by SIGKILL
 #include <algorithm>
@@ -90,6 +90,7 @@ class PretendEngine final : public Engine {
       progress.loss.store(1.0F / static_cast<float>(step + 1));
       record.step = step + 1;
       ++record.trained;
+      record.seconds += std::chrono::duration<double>(pause_).count();
       for (; blobs_ && save != stage.saves.end() && save->step <= step + 1; ++save) {
         measure(stage, due, step + 1, record);
         keep(*save, save->state, record);
