@@ -32,7 +32,7 @@ epochs = 2
 [checkpoints]
 keep = "needed"
 [[variations]]
-seeds.shuffle = [0, 1, 2, 3, 4]
+seeds.sample = [0, 1, 2, 3, 4]
 seeds.init = [0, 1]
 """
 
@@ -110,7 +110,7 @@ class NetworksTest(PretendingTest):
         super().setUp()
         self.population = self.file(POPULATION, "population.toml")
         self.learner = self.file(LEARNER, "learner.toml")
-        self.flow = self.file(FLOW, "flow.toml")
+        self.generator = self.file(FLOW, "flow.toml")
         self.begun = self.file(BEGUN, "begun.toml")
 
 
@@ -121,7 +121,7 @@ class Planned(NetworksTest):
         self.assertEqual(plan["first"], [{"experiment": "population", "trials": 5, "cached": 0,
                                           "to_train": 5, "steps_to_run": 5 * STEPS,
                                           "seconds": None}])
-        self.assertIn(f"one of its examples is step {STEPS} of trial 1 (seeds.shuffle=0 seeds.init=1) "
+        self.assertIn(f"one of its examples is step {STEPS} of trial 1 (seeds.sample=0 seeds.init=1) "
                       "of \"population\", which has not been trained that far",
                       self.perturb("why", self.learner).stdout)
 
@@ -169,7 +169,7 @@ class Begun(NetworksTest):
     def test_what_generates_and_what_that_learnt_from_come_first(self):
         plan = self.json("plan", self.begun)
         self.assertEqual([(one["experiment"], one["to_train"]) for one in plan["first"]],
-                         [("flow", 1), ("population", 5)])
+                         [("population", 5), ("flow", 1)])
         self.perturb("run", self.begun, "-j", "1")
         self.assertEqual([outcome for _, outcome, _ in self.outcomes("begun")], ["done"] * 6)
         self.assertIn("nothing to train", self.perturb("run", self.begun).stderr)
@@ -179,7 +179,7 @@ class Begun(NetworksTest):
         self.assertEqual(self.json("plan", self.begun)["cached"], 6)
 
     def test_a_network_that_it_learnt_from_and_is_gone_is_trained_again(self):
-        self.perturb("run", self.flow)
+        self.perturb("run", self.generator)
         (blob,) = self.ask("SELECT blob FROM needed_states JOIN checkpoints USING (state) LIMIT 1")[0]
         (self.folder / ".perturb" / "blobs" / blob.hex()[:2] / blob.hex()).unlink()
         self.perturb("run", self.begun)
@@ -231,10 +231,10 @@ class Failing(NetworksTest):
         ((outcome, message),) = self.ask(
             "SELECT outcome, message FROM trials WHERE experiment = 'learner'")
         self.assertEqual(outcome, "failed")
-        self.assertEqual(message, f"one of its examples is step {STEPS} of trial 3 (seeds.shuffle=1 "
+        self.assertEqual(message, f"one of its examples is step {STEPS} of trial 3 (seeds.sample=1 "
                                   "seeds.init=1) of \"population\", which ended at step 0: the cat sat "
                                   "on it")
-        self.perturb("run", self.learner, "data.select={seeds.shuffle=[0,2,3,4]}")
+        self.perturb("run", self.learner, "data.select={seeds.sample=[0,2,3,4]}")
         self.assertEqual(self.outcomes("learner")[0][1], "done")
 
 
@@ -244,7 +244,8 @@ class Trained(ProgramTest):
 
     def setUp(self):
         super().setUp()
-        self.file(POPULATION, "population.toml")
+        # Seeds that make a difference.
+        self.file(POPULATION.replace("seeds.sample", "seeds.shuffle"), "population.toml")
         self.learner = self.file(LEARNER, "learner.toml")
         self.file(FLOW, "flow.toml")
         self.begun = self.file(BEGUN, "begun.toml")
