@@ -51,8 +51,11 @@ void Experiment::State::validate(const std::shared_ptr<const Source>& file, Prob
   check_references(problems);
   if (problems.any()) return;
   check_windows(problems);
-  for (const auto& [reference, link] : links)
-    warn_of_one_beginning(declared, reference, link->experiment(), problems);
+  for (const auto& [reference, link] : links) {
+    // Of what is generated, each seed begins with another network.
+    if (!link->generated())
+      warn_of_one_beginning(declared, reference, link->experiment(), problems);
+  }
 }
 
 std::vector<Condition> Experiment::State::sample() const {

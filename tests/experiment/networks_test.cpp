@@ -334,6 +334,7 @@ TEST_CASE("a trial begins with the generated network that its seed says") {
           identities.back().hex());
   }
   CHECK(identities[0] != identities[1]);
+  CHECK(begun.warnings().empty());
 }
 
 TEST_CASE("an assignment takes what generating needs to another process") {
