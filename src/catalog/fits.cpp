@@ -1,5 +1,6 @@
 // Tasks that fit distributions: by a distance that is known, by a critic, by optimal transport.
 #include "catalog/families.h"
+#include "catalog/parameters.h"
 
 namespace perturb {
 namespace {
@@ -27,19 +28,6 @@ Parameter number(std::string name, double fallback, std::string help, bool above
   };
 }
 
-Parameter whole(std::string name, std::int64_t fallback, double most, std::string unit,
-                std::string help) {
-  return {
-      .name = std::move(name),
-      .type = Type::Int,
-      .fallback = fallback,
-      .help = std::move(help),
-      .unit = std::move(unit),
-      .least = 1,
-      .most = most,
-  };
-}
-
 Parameter beta(std::string name, double fallback, std::string help) {
   auto parameter = number(std::move(name), fallback, std::move(help));
   parameter.most = 1;
@@ -55,9 +43,9 @@ struct CriticDefaults {
 
 std::vector<Parameter> critic(const CriticDefaults& defaults) {
   return {
-      whole("critic_width", defaults.width, kMostUnits, "units",
+      count("critic_width", defaults.width, kMostUnits, "units",
             "Of a hidden layer of the critic."),
-      whole("critic_layers", defaults.layers, 1000, "layers", "Hidden layers of the critic."),
+      count("critic_layers", defaults.layers, 1000, "layers", "Hidden layers of the critic."),
       {
           .name = "critic_activation",
           .type = Type::String,
@@ -76,7 +64,7 @@ std::vector<Parameter> critic(const CriticDefaults& defaults) {
 std::vector<Parameter> adversarial(const CriticDefaults& defaults, double clip) {
   std::vector<Parameter> all = {
       noise(),
-      whole("critic_steps", 5, 1e6, "updates", "Updates of the critic in every step."),
+      count("critic_steps", 5, 1e6, "updates", "Updates of the critic in every step."),
       {
           .name = "constraint",
           .type = Type::String,
@@ -135,7 +123,7 @@ Parameter share(std::string name, double fallback, std::string help) {
 }
 
 Parameter samples(std::string name, std::string help) {
-  return whole(std::move(name), 600, 20000, "points", std::move(help));
+  return count(std::move(name), 600, 20000, "points", std::move(help));
 }
 
 std::vector<Parameter> virtual_target() {
@@ -226,7 +214,7 @@ std::vector<Parameter> transport_parameters() {
               "penalty and a weighted Sobolev norm. Where the mean traffic intensity that it gives "
               "the samples exceeds traffic_bound, the gradient shrinks by their ratio.",
   });
-  all.push_back(whole("critic_steps", 5, 1e6, "updates", "Updates of the critic in every step."));
+  all.push_back(count("critic_steps", 5, 1e6, "updates", "Updates of the critic in every step."));
   all.push_back(number("penalty", 10, "Factor of its one-sided penalty.", true));
   all.push_back(number("sobolev", 0.1, "Factor of E (u^2 + |grad u|^2) in its loss."));
   all.push_back(number("traffic_bound", 1,

@@ -1,5 +1,6 @@
 #include "catalog/families.h"
 #include "catalog/model_parts.h"
+#include "catalog/parameters.h"
 #include "perturb/catalog/catalog.h"
 
 namespace perturb {
@@ -130,19 +131,6 @@ Component fixed_mlp(std::string name, const std::string& widths, std::size_t hid
 Component residual(std::string name, std::string help, const ResidualLayout& layout) {
   return model(std::move(name), std::move(help), {},
                [layout](const Condition&) { return residual_parts(layout); });
-}
-
-Parameter count(std::string name, std::int64_t fallback, double most, std::string unit,
-                std::string help) {
-  return {
-      .name = std::move(name),
-      .type = Type::Int,
-      .fallback = fallback,
-      .help = std::move(help),
-      .unit = std::move(unit),
-      .least = 1,
-      .most = most,
-  };
 }
 
 Component binomial() {

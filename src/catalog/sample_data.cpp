@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "catalog/families.h"
+#include "catalog/parameters.h"
 #include "perturb/catalog/catalog.h"
 
 namespace perturb {
@@ -9,17 +10,10 @@ namespace {
 
 using Values = std::map<std::string, Value>;
 
-Parameter count(std::string name, std::int64_t fallback, std::string help,
+/// Of points, which are drawn: none is worth a gigabyte.
+Parameter drawn(std::string name, std::int64_t fallback, std::string help,
                 std::string unit = "examples") {
-  return {
-      .name = std::move(name),
-      .type = Type::Int,
-      .fallback = fallback,
-      .help = std::move(help),
-      .unit = std::move(unit),
-      .least = 1,
-      .most = 1e7,
-  };
+  return count(std::move(name), fallback, 1e7, std::move(unit), std::move(help));
 }
 
 Parameter length(std::string name, double fallback, std::string help) {
@@ -48,10 +42,10 @@ Parameter seed() {
 }
 
 Parameter examples(std::int64_t fallback) {
-  return count("examples", fallback, "Training examples.");
+  return drawn("examples", fallback, "Training examples.");
 }
 Parameter test_examples(std::int64_t fallback) {
-  return count("test_examples", fallback, "Test examples, drawn from the same clouds.");
+  return drawn("test_examples", fallback, "Test examples, drawn from the same clouds.");
 }
 
 std::string check_shift(const Values& parameters) {
@@ -110,9 +104,9 @@ void add_sample_data(Schema& schema) {
           "Generated: a few points in the plane from each of several domains, normal clouds at "
           "equal angles around the origin, the first at angle 0. A point's class is its domain.",
       .parameters = data_parameters(
-          {count("domains", 3, "Number of clouds.", "domains"),
-           count("points", 35, "Training examples of a domain."),
-           count("test_points", 200, "Test examples of a domain."),
+          {drawn("domains", 3, "Number of clouds.", "domains"),
+           drawn("points", 35, "Training examples of a domain."),
+           drawn("test_points", 200, "Test examples of a domain."),
            length("radius", 3.4, "Distance of the centres from the origin."), spread(0.7), seed()}),
   });
   schema.add({
@@ -128,7 +122,7 @@ void add_sample_data(Schema& schema) {
                                          .help = "The coordinates of one centre after the other.",
                                          .unit = "lengths",
                                      },
-                                     count("features", 2, "Coordinates of a point.", "features"),
+                                     drawn("features", 2, "Coordinates of a point.", "features"),
                                      {
                                          .name = "shares",
                                          .type = Type::FloatList,
