@@ -56,7 +56,7 @@ std::string matrix(const Experiment& experiment, const Plan& plan, const PlanVie
     const Trial trial = experiment.trial(number);
     std::vector<std::string> row = {std::to_string(number), state_of(planned)};
     for (const std::string& field : fields)
-      row.push_back(trial.condition.has(field) ? display(trial.condition.at(field)) : "-");
+      row.push_back(trial.condition.has(field) ? experiment.shown(trial.condition.at(field)) : "-");
     row.push_back(experiment.label(trial.alternative));
     row.push_back(grouped(planned.end));
     row.push_back(planned.trial.brief());
@@ -147,7 +147,7 @@ std::string variation_text(const Experiment& experiment, const Trial& trial) {
   for (const std::string& factor : experiment.factors()) {
     if (!trial.condition.has(factor)) continue;
     text += fmt::format("{}{}={}", text.empty() ? "" : " ", factor,
-                        display(trial.condition.at(factor)));
+                        experiment.shown(trial.condition.at(factor)));
   }
   return text;
 }

@@ -30,16 +30,16 @@ std::string described(const When& when) {
   return text;
 }
 
-std::string described(const Setting& setting) {
+std::string described(const Setting& setting, const std::string& value) {
   const auto& level = setting.level;
   if (level.kind == Level::Kind::When) return described(level.when);
   const auto path = setting.path.starts_with("set.") ? setting.path.substr(4) : setting.path;
-  if (level.kind == Level::Kind::Scale) return fmt::format("{} x {}", path, display(level.value));
+  if (level.kind == Level::Kind::Scale) return fmt::format("{} x {}", path, value);
   if (level.kind == Level::Kind::Add) {
     const double x = level.value.as_float();
     return fmt::format("{} {} {}", path, x < 0 ? "-" : "+", display(Value(std::abs(x))));
   }
-  return fmt::format("{}={}", path, display(level.value));
+  return fmt::format("{}={}", path, value);
 }
 
 }  // namespace
@@ -225,6 +225,14 @@ Trial Experiment::trial(std::size_t variation, std::size_t alternative) const {
   return state_->trial(variation, alternative);
 }
 
+std::string Experiment::shown(const Value& level) const {
+  if (level.is_string()) {
+    const auto link = state_->links.find(level.as_string());
+    if (link != state_->links.end()) return link->second->text();
+  }
+  return display(level);
+}
+
 std::string Experiment::label(std::size_t alternative) const {
   return group(alternative, {}, true);
 }
@@ -244,7 +252,7 @@ std::string Experiment::group(std::size_t alternative, const std::vector<std::st
     std::string part = kind == "set" ? std::string() : kind;
     for (const auto* setting : choice) {
       if (setting->part != i || !said(*setting)) continue;
-      const auto words = described(*setting);
+      const auto words = described(*setting, shown(setting->level.value));
       if (!words.empty()) part += (part.empty() ? "" : " ") + words;
     }
     text += (i > 0 ? " and " : "") + (part.empty() ? kind : part);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "experiment/problems.h"
@@ -92,6 +93,16 @@ Link::Link(const std::string& reference, std::size_t other,
     for (const auto& path : varied_) values.push_back(condition.find(path));
     places_.emplace(key_of(values), v);
   }
+}
+
+std::string Link::text() const {
+  std::vector<std::string> details;
+  if (generated_) details.emplace_back("generated");
+  if (step_) details.push_back(fmt::format("at step {}", *step_));
+  if (epochs_) details.push_back(fmt::format("after {} epochs", *epochs_));
+  for (const auto& [path, value] : select_) details.push_back(said(path, value));
+  const auto& name = experiment_->name();
+  return details.empty() ? name : fmt::format("{}({})", name, fmt::join(details, ", "));
 }
 
 std::pair<std::string, std::string> Link::wrong_selection() const {

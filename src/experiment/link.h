@@ -33,6 +33,8 @@ class Link {
        std::shared_ptr<const Experiment> experiment);
 
   const Experiment& experiment() const { return *experiment_; }
+  /// "pretrain", "pretrain(after 3 epochs, optimizer.lr=0.1)".
+  std::string text() const;
 
   /// What is wrong with the selection whatever is matched; the message empty if nothing is.
   std::pair<std::string, std::string> wrong_selection() const;

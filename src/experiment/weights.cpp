@@ -25,7 +25,7 @@ constexpr const char* kFile = "model.weights";
 constexpr const char* kNames = "model.weights_names";
 constexpr const char* kDigest = "model.weights_sha256";
 
-std::string shown(const std::string& file) { return fs::path(file).filename().string(); }
+std::string file_name(const std::string& file) { return fs::path(file).filename().string(); }
 
 /// A zip archive, as PyTorch writes it since 1.6, or the pickle of before.
 bool is_pytorch(const std::string& file) {
@@ -63,7 +63,7 @@ const Experiment::State::WeightsFacts& Experiment::State::weights_facts(
     found.wrong = fmt::format("there is no file \"{}\"", file);
     found.advice = "the name is relative to the folder of the experiment file";
   } else if (is_pytorch(file)) {
-    found.wrong = shown(file) + " is PyTorch's, which is a program and no data";
+    found.wrong = file_name(file) + " is PyTorch's, which is a program and no data";
     found.advice = "`perturb import " + file + "` reads it without running it, writes safetensors";
   } else {
     try {
@@ -71,7 +71,7 @@ const Experiment::State::WeightsFacts& Experiment::State::weights_facts(
         found.tensors.push_back({std::move(tensor.name), std::move(tensor.shape)});
       found.digest = digest_of(file);
     } catch (const Error& problem) {
-      found.wrong = shown(file) + ": " + problem.what();
+      found.wrong = file_name(file) + ": " + problem.what();
       found.advice = problem.advice();
     }
   }
@@ -144,8 +144,8 @@ void Experiment::State::check_variation(const Point& point, Problems& problems) 
   } else {
     problems.error(
         place,
-        fmt::format("the SHA-256 of {} is {}, and weights_sha256 says {}", shown(said.text(kFile)),
-                    resolved.text(kDigest), digest->as_string()),
+        fmt::format("the SHA-256 of {} is {}, and weights_sha256 says {}",
+                    file_name(said.text(kFile)), resolved.text(kDigest), digest->as_string()),
         "is it the file that was meant? Without weights_sha256 any content will do");
   }
 }
@@ -183,7 +183,7 @@ void Experiment::State::check_fit(const Condition& condition, const Place& place
   const auto matching = match_tensors(theirs, ours, names);
   if (matching.wrong.empty()) return;
   problems.error(place,
-                 fmt::format("{} does not fit the model \"{}\": {}", shown(file->as_string()),
+                 fmt::format("{} does not fit the model \"{}\": {}", file_name(file->as_string()),
                              model->name, matching.wrong),
                  matching.advice);
 }

@@ -21,7 +21,7 @@ std::string name_of(const Experiment& experiment, const Trial& trial, std::size_
   std::string values;
   for (const std::string& path : experiment.varied()) {
     if (const Value* value = trial.condition.find(path))
-      values += fmt::format("{}{}={}", values.empty() ? "" : " ", path, display(*value));
+      values += fmt::format("{}{}={}", values.empty() ? "" : " ", path, experiment.shown(*value));
   }
   return fmt::format("trial {}{} of \"{}\"", number, values.empty() ? "" : " (" + values + ")",
                      experiment.name());

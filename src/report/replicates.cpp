@@ -78,7 +78,7 @@ std::vector<Replicate> replicates(const Experiment& experiment, const Summary& s
                           .readings = observation.readings};
       for (const std::string& factor : summary.replicates) {
         const auto found = factors.find(factor);
-        replicate.levels.push_back(found == factors.end() ? "" : display(found->second));
+        replicate.levels.push_back(found == factors.end() ? "" : experiment.shown(found->second));
       }
       all.push_back(std::move(replicate));
     }

@@ -192,7 +192,7 @@ class Sorter {
     if (!fields_.empty()) {
       const Condition condition = experiment_.condition(variation);
       for (const std::string& field : fields_) {
-        levels.push_back(condition.has(field) ? display(condition.at(field)) : "-");
+        levels.push_back(condition.has(field) ? experiment_.shown(condition.at(field)) : "-");
         key += framed(levels.back());
       }
     }

@@ -200,6 +200,20 @@ TEST_CASE("what makes a trial says the state; the text of the reference does not
   CHECK(tune.matters(trial, "seeds.init"));
 }
 
+TEST_CASE("people read the other experiment's name, and what is said of it") {
+  const Files files;
+  const auto label = [&](const std::string& reference) {
+    return files
+        .tune("\"\"", "[[interventions]]\nset.model.from = { experiment = \"pretrain.toml\"" +
+                          reference + " }\n")
+        .label(1);
+  };
+  CHECK(label("") == "model.from=pretrain");
+  CHECK(label(", at = 3, select = { seeds.init = 1, optimizer.lr = 0.1 }") ==
+        "model.from=pretrain(at step 3, optimizer.lr=0.1, seeds.init=1)");
+  CHECK(label(", at = { epochs = 2 }") == "model.from=pretrain(after 2 epochs)");
+}
+
 TEST_CASE("an assignment takes what it begins with to another process") {
   const Files files;
   auto assignment = files.tune(kFrom).assignment(0);

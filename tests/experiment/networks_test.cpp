@@ -335,6 +335,9 @@ TEST_CASE("a trial begins with the generated network that its seed says") {
   }
   CHECK(identities[0] != identities[1]);
   CHECK(begun.warnings().empty());
+  const auto& reference = begun.condition(0).at("model.from");
+  CHECK(begun.shown(reference) == "flow(generated)");
+  CHECK(begun.shown(Value("flow.toml")) == "flow.toml");
 }
 
 TEST_CASE("an assignment takes what generating needs to another process") {

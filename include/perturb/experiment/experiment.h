@@ -121,6 +121,8 @@ class Experiment {
   Trial trial(std::size_t number) const {
     return trial(number / (1 + alternatives()), number % (1 + alternatives()));
   }
+  /// A level as people read it: a reference to another experiment by that one's name.
+  std::string shown(const Value& level) const;
   /// How an intervention is called in tables: "optimizer.momentum x 1.1 in [0, 100)"; "control" for
   /// 0.
   std::string label(std::size_t alternative) const;

@@ -75,12 +75,12 @@ std::vector<Value> ordered(const std::vector<Spot>& spots, Value Spot::* axis) {
   return levels;
 }
 
-std::vector<std::string> names_of(const std::vector<Value>& levels) {
+std::vector<std::string> names_of(const Experiment& experiment, const std::vector<Value>& levels) {
   std::vector<std::string> names;
   for (const Value& level : levels) {
     // What comes of a product has seventeen digits, of which nobody reads the last ones.
-    std::string name =
-        level.is_float() ? fmt::format("{:.6g}", level.as_float()) : label_text(display(level), 24);
+    std::string name = level.is_float() ? fmt::format("{:.6g}", level.as_float())
+                                        : label_text(experiment.shown(level), 24);
     if (std::ranges::find(names, name) != names.end())
       name += fmt::format(" ({})", names.size() + 1);
     names.push_back(std::move(name));
@@ -125,8 +125,8 @@ Figure plot_heatmap(const PlotSpec& spec, const Results& results) {
       grids.push_back({.title = spot.panel,
                        .x_title = text_of(spec, "x"),
                        .y_title = text_of(spec, "y"),
-                       .across = names_of(across),
-                       .down = names_of(down)});
+                       .across = names_of(results.experiment(), across),
+                       .down = names_of(results.experiment(), down)});
     grids[entry->second].cells.push_back(
         {index_of(across, spot.x), index_of(down, spot.y), sample.mean,
          difference ? figures.difference(sample.mean) : figures.number(sample.mean)});
