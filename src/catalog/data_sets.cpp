@@ -372,7 +372,6 @@ void add_data_sets(Schema& schema) {
               .neutral = 0,
           },
       }),
-      .revision = 2,  // heads of attention are paired by what fits best
   });
 }
 
