@@ -335,7 +335,7 @@ TEST_CASE("a trial begins with the generated network that its seed says") {
   }
   CHECK(identities[0] != identities[1]);
   CHECK(begun.warnings().empty());
-  const auto& reference = begun.condition(0).at("model.from");
+  const Value reference = begun.condition(0).at("model.from");
   CHECK(begun.shown(reference) == "flow(generated)");
   CHECK(begun.shown(Value("flow.toml")) == "flow.toml");
 }
