@@ -7,7 +7,8 @@
 namespace perturb::transport {
 
 std::vector<std::int64_t> whole_masses(const Doubles& weights) {
-  // Wider than a double where the machine has that: what a rounded sum is off by would all go to one entry.
+  // Wider than a double where the machine has that: what a rounded sum is off by would all go to
+  // one entry.
   const auto total = std::accumulate(weights.begin(), weights.end(), 0.0L);
   std::vector<std::int64_t> whole(weights.size());
   std::transform(weights.begin(), weights.end(), whole.begin(),
